@@ -1,0 +1,58 @@
+// What became of a request.
+
+import type { FailureKind } from './call.ts';
+import type { RefusalKind } from './request.ts';
+import type { Status } from './status.ts';
+
+/** The call that a request's outcome rests on. */
+export interface CallStory {
+  /** The status that was sent; it may be stronger than the one asked for. */
+  readonly sentStatus: Status;
+  /** Attempts that went out for the update, throttled ones included. */
+  readonly attempts: number;
+  /** When the last attempt started, ms on our clock. */
+  readonly startedAtMs: number;
+  /** How long the last attempt took, ms. */
+  readonly callMs: number;
+  /** AWS's id of the last call, as CloudTrail has it. */
+  readonly awsRequestId?: string;
+}
+
+export type Outcome =
+  | { readonly kind: 'applied'; readonly call: CallStory }
+  | {
+      readonly kind: 'covered';
+      readonly cause: string;
+      /** The message whose request led to the covering call. */
+      readonly byMessageId: string;
+      readonly awsRequestId?: string;
+      readonly call?: CallStory;
+    }
+  | { readonly kind: 'unchanged'; readonly cause: string; readonly call: CallStory }
+  | {
+      readonly kind: 'rejected';
+      readonly failureKind: FailureKind | RefusalKind;
+      readonly cause: string;
+      readonly call?: CallStory;
+    }
+  | {
+      readonly kind: 'deferred';
+      readonly failureKind: FailureKind | 'stopping' | 'bug';
+      readonly cause: string;
+      readonly call?: CallStory;
+    };
+
+/**
+ * The outcome of a whole message, of one or more requests: the one that decides what the queue is
+ * told. What is still to be done keeps the message; a refusal is told before a success.
+ */
+export function deciding(outcomes: readonly Outcome[]): Outcome | undefined {
+  const order: readonly Outcome['kind'][] = [
+    'deferred',
+    'rejected',
+    'applied',
+    'unchanged',
+    'covered',
+  ];
+  return outcomes.toSorted((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind))[0];
+}
