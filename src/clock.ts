@@ -2,9 +2,9 @@
 
 export interface Clock {
   /** Milliseconds on a clock that never goes back; comparable only with itself. */
-  now(): number;
+  readonly now: () => number;
   /** Resolves after `ms` milliseconds, or at once when `signal` aborts. It never rejects. */
-  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
 
 /** A number in [0, 1), as Math.random gives it. */

@@ -8,7 +8,7 @@ import type { Held } from './held.ts';
 import type { Lane } from './lane.ts';
 import type { Ledger, Proof } from './ledger.ts';
 import type { Message } from './message.ts';
-import type { Outcome } from './outcome.ts';
+import { deferredByBug, type Outcome } from './outcome.ts';
 import type { Feedback } from './pace.ts';
 import { createPriority } from './priority.ts';
 import type { Request } from './request.ts';
@@ -62,7 +62,11 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
   const grants = new Map<Update, Grant>();
   stopping.addEventListener('abort', releaseWaiting, { once: true });
 
-  async function settle(request: Request, message: Message): Promise<Outcome> {
+  function settle(request: Request, message: Message): Promise<Outcome> {
+    return outcomeOf(request, message).catch(deferredByBug);
+  }
+
+  async function outcomeOf(request: Request, message: Message): Promise<Outcome> {
     const decision = decide(request, message.sentAtMs, ledger, updates.get(request.certificateId));
     if (decision.kind === 'covered') return coveredBy(decision.proof);
     return new Promise((resolve) => {
@@ -186,11 +190,6 @@ function coveredBy({ messageId, awsRequestId, how }: Proof): Outcome {
     byMessageId: messageId,
     ...(awsRequestId !== undefined && { awsRequestId }),
   };
-}
-
-function deferredByBug(bug: unknown): Outcome {
-  const cause = bug instanceof Error ? (bug.stack ?? bug.message) : String(bug);
-  return { kind: 'deferred', failureKind: 'bug', cause };
 }
 
 function stopCause(stopping: AbortSignal): string {

@@ -56,3 +56,9 @@ export function deciding(outcomes: readonly Outcome[]): Outcome | undefined {
   ];
   return outcomes.toSorted((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind))[0];
 }
+
+/** What a bug of ours does to a request: it goes back to its queue. */
+export function deferredByBug(bug: unknown): Outcome {
+  const cause = bug instanceof Error ? (bug.stack ?? bug.message) : String(bug);
+  return { kind: 'deferred', failureKind: 'bug', cause };
+}

@@ -21,6 +21,7 @@ import { eventOf, levelOf, type Carried, type Log, type Settled } from './event.
 import { createHeld } from './held.ts';
 import type { Lane } from './lane.ts';
 import type { Message } from './message.ts';
+import { deferredByBug } from './outcome.ts';
 import { readRequests, type Deployment } from './request.ts';
 
 /** What the pipeline needs from the world. */
@@ -45,10 +46,10 @@ export function createPipeline(ports: Ports): Pipeline {
 
   async function handle(message: Message): Promise<void> {
     held.add(message);
-    const settled = await settleAll(message);
+    const settled = await settleAll(message).catch((bug) => [{ outcome: deferredByBug(bug) }]);
     const outcomes = settled.map(({ outcome }) => outcome);
     const acknowledgement = acknowledgementFor(message, outcomes, random);
-    const carried = await acknowledge(message, acknowledgement);
+    const carried = await acknowledge(message, acknowledgement).catch(notCarried);
     held.remove(message);
     const event = eventOf(message, settled, acknowledgement, carried, clock.now());
     log.write(levelOf(event), { ...event }, event.outcome);
@@ -70,4 +71,8 @@ export function createPipeline(ports: Ports): Pipeline {
   }
 
   return { handle, load: dispatcher.load };
+}
+
+function notCarried(bug: unknown): Carried {
+  return { done: false, cause: String(bug) };
 }

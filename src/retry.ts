@@ -52,14 +52,24 @@ export async function retry<Done, Again>(
     if (result.kind === 'again') throw new TryAgain(result.why, result.free);
     return result;
   }
+  function shouldRetry({
+    error,
+    retriesConsumed,
+  }: {
+    error: Error;
+    retriesConsumed: number;
+  }): boolean {
+    if (!(error instanceof TryAgain)) return false;
+    return error.free || retriesConsumed < policy.attempts - 1;
+  }
   try {
     return await pRetry(tryOnce, {
-      retries: policy.attempts - 1,
+      retries: policy.attempts, // one more than ours: p-retry ends on its last one, free or not
       minTimeout: 0,
       shouldConsumeRetry: ({ error }) => !(error instanceof TryAgain && error.free),
-      shouldRetry: ({ error }) => error instanceof TryAgain,
-      onFailedAttempt: async ({ error, retriesConsumed, retriesLeft }) => {
-        if (!(error instanceof TryAgain) || error.free || retriesLeft === 0) return;
+      shouldRetry,
+      onFailedAttempt: async ({ error, retriesConsumed }) => {
+        if (!shouldRetry({ error, retriesConsumed }) || (error as TryAgain<Again>).free) return;
         await clock.sleep(backoffMs(retriesConsumed + 1, policy, random), hurry());
       },
     });

@@ -10,11 +10,11 @@ export type Serve = () => Promise<Feedback> | undefined;
 
 export interface Throttle {
   /** Work waits: fire slots until `serve` finds none. The newest `serve` replaces an older one. */
-  wake(serve: Serve): void;
+  readonly wake: (serve: Serve) => void;
   /** Calls per second at present. */
-  rate(): number;
+  readonly rate: () => number;
   /** Drops the slot that is due; the process can end. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /**

@@ -18,12 +18,10 @@ export interface Update {
   readonly certificateId: string;
   /** The most urgent lane among all that wait for it. */
   lane: Lane;
-  /** Who is served by the next call, or by the one that is under way. */
+  /** Who is served by the next call, or by the one that was started last. */
   joined: Joiner[];
-  /** Who came while a call was under way: it may have started before they were asked for. */
+  /** Who came after a call had started: it may be older than they are. The next one serves them too. */
   late: Joiner[];
-  /** Set while an attempt is out. */
-  calling: Calling | undefined;
   /** Attempts that went out so far. */
   attempts: number;
   /** The last attempt, once it has ended. */
@@ -53,7 +51,6 @@ export function openUpdate(first: Joiner): Update {
     lane: first.message.lane,
     joined: [first],
     late: [],
-    calling: undefined,
     attempts: 0,
     story: undefined,
     hurry: new AbortController(),
@@ -62,7 +59,9 @@ export function openUpdate(first: Joiner): Update {
 
 /** Lets `joiner` wait for the update. Tells whether that made the update more urgent. */
 export function join(update: Update, joiner: Joiner): { readonly promoted: boolean } {
-  (update.calling === undefined ? update.joined : update.late).push(joiner);
+  // Until the next attempt begins nobody knows whether there is one, so a call that has ended is no
+  // more joined than one that is out.
+  (update.attempts === 0 ? update.joined : update.late).push(joiner);
   const lane = moreUrgent(update.lane, joiner.message.lane);
   const promoted = lane !== update.lane;
   update.lane = lane;
@@ -76,15 +75,14 @@ export function beginCall(update: Update, watermarkMs: number, nowMs: number): C
   update.late = [];
   update.attempts++;
   update.hurry = new AbortController();
-  update.calling = {
+  return {
     status: strongest(update.joined.map(({ request }) => request.newStatus)),
     watermarkMs,
     startedAtMs: nowMs,
   };
-  return update.calling;
 }
 
-/** Ends an attempt; who comes from now on may join the next. */
+/** Ends an attempt, and tells its story. */
 export function endCall(
   update: Update,
   { status, startedAtMs }: Calling,
@@ -92,7 +90,6 @@ export function endCall(
   nowMs: number,
 ): CallStory {
   const awsRequestId = result.kind === 'failed' ? result.failure.awsRequestId : result.awsRequestId;
-  update.calling = undefined;
   update.story = {
     sentStatus: status,
     attempts: update.attempts,

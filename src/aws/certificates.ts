@@ -1,0 +1,53 @@
+// The certificates of one account and region, by AWS IoT Core's control plane.
+
+import {
+  DescribeCertificateCommand,
+  IoTClient,
+  UpdateCertificateCommand,
+} from '@aws-sdk/client-iot';
+import type { Certificates } from '../call.ts';
+import { httpHandler } from './client.ts';
+import { failureOf } from './failure.ts';
+
+/** The longest that one call can take, ms; a slower answer counts as none. */
+export const slowestCallMs = 5000;
+
+/**
+ * The IoT client, from the SDK's own environment. It makes one attempt a call: retries inside the
+ * SDK would take no slot of the throttle.
+ *
+ * @param mostCalls calls that may be under way at the same time
+ */
+export function createCertificates(mostCalls: number): Certificates {
+  const client = new IoTClient({
+    maxAttempts: 1,
+    requestHandler: httpHandler({ maxSockets: mostCalls, requestTimeoutMs: slowestCallMs }),
+  });
+  return {
+    update: async (certificateId, newStatus, abortSignal) => {
+      const command = new UpdateCertificateCommand({ certificateId, newStatus });
+      try {
+        const { $metadata } = await client.send(command, { abortSignal });
+        return { kind: 'updated', ...requestIdOf($metadata) };
+      } catch (error) {
+        return { kind: 'failed', failure: failureOf(error) };
+      }
+    },
+    describe: async (certificateId, abortSignal) => {
+      const command = new DescribeCertificateCommand({ certificateId });
+      try {
+        const { certificateDescription, $metadata } = await client.send(command, { abortSignal });
+        const status = certificateDescription?.status ?? 'of unknown status';
+        return { kind: 'described', status, ...requestIdOf($metadata) };
+      } catch (error) {
+        return { kind: 'failed', failure: failureOf(error) };
+      }
+    },
+  };
+}
+
+function requestIdOf({ requestId }: { readonly requestId?: string | undefined }): {
+  readonly awsRequestId?: string;
+} {
+  return requestId === undefined ? {} : { awsRequestId: requestId };
+}

@@ -1,0 +1,203 @@
+// The lanes and the dead-letter queue, by SQS.
+
+import {
+  ChangeMessageVisibilityBatchCommand,
+  DeleteMessageBatchCommand,
+  GetQueueAttributesCommand,
+  ReceiveMessageCommand,
+  SendMessageCommand,
+  SQSClient,
+  type BatchResultErrorEntry,
+  type Message as SqsMessage,
+  type MessageAttributeValue,
+} from '@aws-sdk/client-sqs';
+import type { Lane } from '../lane.ts';
+import { timesOf, type Message, type MessageAttribute } from '../message.ts';
+import { mostPerBatch, type DeadLetterQueue, type LaneQueue, type Taken } from '../queue.ts';
+import { httpHandler } from './client.ts';
+import { failureOf } from './failure.ts';
+
+/** Longer than the longest poll, ms. */
+const requestTimeoutMs = 30_000;
+
+/**
+ * The SQS client, from the SDK's own environment. The SDK's retries are welcome here: SQS's calls
+ * take no slot. `useQueueUrlAsEndpoint: false`, or an https QueueUrl would override
+ * AWS_ENDPOINT_URL_SQS.
+ */
+export function createSqsClient(): SQSClient {
+  return new SQSClient({
+    useQueueUrlAsEndpoint: false,
+    requestHandler: httpHandler({ maxSockets: 100, requestTimeoutMs }),
+  });
+}
+
+/** A lane's queue. `now` is ms on the clock of the messages' `receivedAtMs`. */
+export function createLaneQueue(
+  client: SQSClient,
+  { lane, queueUrl, now }: { lane: Lane; queueUrl: string; now: () => number },
+): LaneQueue {
+  return {
+    receive: async ({ waitSeconds, visibilitySeconds }, abortSignal) => {
+      const command = new ReceiveMessageCommand({
+        QueueUrl: queueUrl,
+        MaxNumberOfMessages: mostPerBatch,
+        WaitTimeSeconds: waitSeconds,
+        VisibilityTimeout: visibilitySeconds,
+        MessageSystemAttributeNames: [
+          'SentTimestamp',
+          'ApproximateFirstReceiveTimestamp',
+          'ApproximateReceiveCount',
+        ],
+        MessageAttributeNames: ['All'],
+      });
+      try {
+        const { Messages = [] } = await client.send(command, { abortSignal });
+        return { kind: 'messages', messages: Messages.map((m) => messageOf(m, lane, now())) };
+      } catch (error) {
+        return { kind: 'failed', failure: failureOf(error) };
+      }
+    },
+    delete: (receiptHandles) =>
+      inBatch(receiptHandles.length, async () =>
+        client.send(
+          new DeleteMessageBatchCommand({
+            QueueUrl: queueUrl,
+            Entries: receiptHandles.map((ReceiptHandle, at) => ({ Id: String(at), ReceiptHandle })),
+          }),
+        ),
+      ),
+    changeVisibility: (changes) =>
+      inBatch(changes.length, async () =>
+        client.send(
+          new ChangeMessageVisibilityBatchCommand({
+            QueueUrl: queueUrl,
+            Entries: changes.map(({ receiptHandle, seconds }, at) => ({
+              Id: String(at),
+              ReceiptHandle: receiptHandle,
+              VisibilityTimeout: seconds,
+            })),
+          }),
+        ),
+      ),
+  };
+}
+
+/** The dead-letter queue. */
+export function createDeadLetterQueue(client: SQSClient, queueUrl: string): DeadLetterQueue {
+  return {
+    send: async ({ body, attributes }) => {
+      const command = new SendMessageCommand({
+        QueueUrl: queueUrl,
+        MessageBody: body,
+        MessageAttributes: Object.fromEntries(
+          Object.entries(attributes).map(([name, value]) => [name, sdkAttributeOf(value)]),
+        ),
+      });
+      try {
+        await client.send(command);
+        return { done: true };
+      } catch (error) {
+        return refused(error);
+      }
+    },
+  };
+}
+
+/** Why a queue cannot be used, in one sentence; undefined if it can. */
+export async function problemWith(
+  client: SQSClient,
+  queueUrl: string,
+): Promise<string | undefined> {
+  try {
+    await client.send(
+      new GetQueueAttributesCommand({ QueueUrl: queueUrl, AttributeNames: ['QueueArn'] }),
+    );
+    return undefined;
+  } catch (error) {
+    const { name, message } = failureOf(error);
+    return missing(name)
+      ? `there is no queue ${queueUrl} (${name})`
+      : `queue ${queueUrl} cannot be used: ${name}: ${message}`;
+  }
+}
+
+function missing(name: string): boolean {
+  return ['QueueDoesNotExist', 'AWS.SimpleQueueService.NonExistentQueue'].includes(name);
+}
+
+/** A message as the SDK received it; what is missing becomes what covers and proves nothing. */
+function messageOf(message: SqsMessage, lane: Lane, receivedAtMs: number): Message {
+  return {
+    lane,
+    messageId: message.MessageId ?? '',
+    receiptHandle: message.ReceiptHandle ?? '',
+    body: message.Body ?? '',
+    attributes: Object.fromEntries(
+      Object.entries(message.MessageAttributes ?? {}).map(([name, value]) => [
+        name,
+        attributeOf(value),
+      ]),
+    ),
+    ...timesOf(message.Attributes ?? {}),
+    receivedAtMs,
+  };
+}
+
+function attributeOf(value: MessageAttributeValue): MessageAttribute {
+  return {
+    dataType: value.DataType ?? 'String',
+    ...(value.StringValue !== undefined && { stringValue: value.StringValue }),
+    ...(value.BinaryValue !== undefined && { binaryValue: value.BinaryValue }),
+  };
+}
+
+function sdkAttributeOf(value: MessageAttribute): MessageAttributeValue {
+  return {
+    DataType: value.dataType,
+    StringValue: value.stringValue,
+    BinaryValue: value.binaryValue,
+  };
+}
+
+/** Makes a batch call of entries "0", "1", … and looks at what became of each. */
+async function inBatch(
+  size: number,
+  send: () => Promise<{
+    readonly Successful?: readonly { readonly Id: string | undefined }[] | undefined;
+    readonly Failed?: readonly BatchResultErrorEntry[] | undefined;
+  }>,
+): Promise<readonly Taken[]> {
+  try {
+    const { Successful = [], Failed = [] } = await send();
+    const done = new Set(Successful.map(({ Id }) => Id));
+    const failed = new Map(Failed.map((entry) => [entry.Id, entry]));
+    return Array.from({ length: size }, (_, at) =>
+      done.has(String(at)) ? { done: true } : takenOf(failed.get(String(at))),
+    );
+  } catch (error) {
+    return Array.from({ length: size }, () => refused(error));
+  }
+}
+
+function takenOf(failed: BatchResultErrorEntry | undefined): Taken {
+  if (failed === undefined)
+    return { done: false, final: false, cause: 'SQS gave no answer for it' };
+  const { Code = 'Unknown', Message = '', SenderFault = false } = failed;
+  return { done: false, final: SenderFault, cause: `${Code}: ${Message}` };
+}
+
+/** SQS's words for what it would refuse again (AWS service model). */
+const finalNames: ReadonlySet<string> = new Set([
+  'ReceiptHandleIsInvalid',
+  'InvalidMessageContents',
+  'InvalidParameterValue',
+  'InvalidParameterValueException',
+  'MessageNotInflight',
+  'QueueDoesNotExist',
+]);
+
+function refused(error: unknown): Taken {
+  const { name, message } = failureOf(error);
+  return { done: false, final: finalNames.has(name), cause: `${name}: ${message}` };
+}

@@ -1,0 +1,170 @@
+// The environment, parsed once. Every problem is told at once and by the variable's name; nothing is
+// guessed where a wrong guess would be dangerous.
+
+import { z } from 'zod';
+import { lanes, type Lane } from './lane.ts';
+import { quote } from './quote.ts';
+
+export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+
+export type LogLevel = (typeof logLevels)[number];
+
+export interface Config {
+  /** The lanes that have a queue; at least one. */
+  readonly queueUrls: Readonly<Partial<Record<Lane, string>>>;
+  readonly deadLetterQueueUrl: string;
+  /** The region of the certificates. */
+  readonly region: string;
+  /** Absent: STS is asked once. */
+  readonly accountId?: string;
+  /** What this process or container may use of the quota, UpdateCertificate calls per second. */
+  readonly callsPerSecond: number;
+  readonly logLevel: LogLevel;
+  readonly stopTimeoutSeconds: number;
+}
+
+export type ConfigReading =
+  | { readonly kind: 'config'; readonly config: Config }
+  /** One sentence a problem; each starts with the variable's name. */
+  | { readonly kind: 'problems'; readonly problems: readonly string[] };
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The variable that names each lane's queue. */
+export const queueVariable: Readonly<Record<Lane, string>> = {
+  incident: 'INCIDENT_QUEUE_URL',
+  alert: 'ALERT_QUEUE_URL',
+  rotation: 'ROTATION_QUEUE_URL',
+};
+
+const urlForm =
+  'an SQS queue URL such as https://sqs.eu-west-1.amazonaws.com/123456789012/my-queue';
+
+const queueUrl = z
+  .string()
+  .regex(/^https?:\/\/[^\s/]+\/\S+$/, { error: `${urlForm} is expected` })
+  .refine((url) => !url.endsWith('.fifo'), {
+    error: 'a standard queue is expected; a FIFO queue holds back a whole group for one message',
+  });
+
+const number = (least: number, most: number, meaning: string): z.ZodType<number, string> =>
+  z
+    .string()
+    .regex(/^\d{1,9}(\.\d{1,20})?$/, { error: `${meaning} is expected` })
+    .transform(Number)
+    .refine((value) => value >= least && value <= most, { error: `${meaning} is expected` });
+
+/** Above 0 and yet a rate: one call in a thousand seconds. */
+const leastRate = 0.001;
+
+const schema = z.object({
+  INCIDENT_QUEUE_URL: queueUrl.optional(),
+  ALERT_QUEUE_URL: queueUrl.optional(),
+  ROTATION_QUEUE_URL: queueUrl.optional(),
+  DEAD_LETTER_QUEUE_URL: z.string({ error: `${urlForm} is expected` }).pipe(queueUrl),
+  UPDATE_CERTIFICATE_TPS: number(
+    leastRate,
+    10_000,
+    'the account’s UpdateCertificate quota, above 0 and at most 10000 calls per second,',
+  ).default(10),
+  QUOTA_SHARE: number(
+    leastRate,
+    1,
+    'the part of the quota that may be used, above 0 and at most 1,',
+  ).default(1),
+  MAXIMUM_CONCURRENCY: number(
+    1,
+    1000,
+    'the event source mapping’s maximumConcurrency, 1 to 1000,',
+  ).default(1),
+  AWS_ACCOUNT_ID: z
+    .string()
+    .regex(/^\d{12}$/, { error: 'an account id of 12 digits is expected' })
+    .optional(),
+  LOG_LEVEL: z
+    .enum(logLevels, { error: `one of ${logLevels.join(', ')} is expected` })
+    .default('info'),
+  STOP_TIMEOUT_SECONDS: number(1, 3600, 'a number of seconds, 1 to 3600,').default(20),
+});
+
+/** Variables of the contract that this version does not serve: better refused than ignored. */
+const notServed: Readonly<Record<string, string>> = {
+  REDIS_URL:
+    'this version cannot share the throttle yet; unset it, and give each process its QUOTA_SHARE',
+  LEDGER_TABLE:
+    'this version keeps the ledger in memory only; unset it (duplicates cost a call each)',
+};
+
+/**
+ * The configuration that an environment asks for.
+ *
+ * @param region what the SDK found (AWS_REGION, or the profile's); undefined if nothing
+ */
+export function readConfig(environment: Environment, region: string | undefined): ConfigReading {
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
+  const parsed = schema.safeParse(given);
+  const problems = [
+    ...(parsed.success ? [] : parsed.error.issues.map((issue) => problemOf(issue, given))),
+    ...problemsBetween(given, region),
+  ];
+  if (!parsed.success || region === undefined || problems.length > 0) {
+    return { kind: 'problems', problems };
+  }
+  const { AWS_ACCOUNT_ID: accountId, ...env } = parsed.data;
+  const config: Config = {
+    queueUrls: Object.freeze({
+      ...(env.INCIDENT_QUEUE_URL !== undefined && { incident: env.INCIDENT_QUEUE_URL }),
+      ...(env.ALERT_QUEUE_URL !== undefined && { alert: env.ALERT_QUEUE_URL }),
+      ...(env.ROTATION_QUEUE_URL !== undefined && { rotation: env.ROTATION_QUEUE_URL }),
+    }),
+    deadLetterQueueUrl: env.DEAD_LETTER_QUEUE_URL,
+    region,
+    ...(accountId !== undefined && { accountId }),
+    callsPerSecond: (env.UPDATE_CERTIFICATE_TPS * env.QUOTA_SHARE) / env.MAXIMUM_CONCURRENCY,
+    logLevel: env.LOG_LEVEL,
+    stopTimeoutSeconds: env.STOP_TIMEOUT_SECONDS,
+  };
+  return { kind: 'config', config: Object.freeze(config) };
+}
+
+function problemOf(issue: z.core.$ZodIssue, given: Environment): string {
+  const name = String(issue.path[0]);
+  const value = given[name];
+  return `${name}: ${value === undefined ? 'it is not set' : `it holds ${quote(value)}`}; ${issue.message}`;
+}
+
+/** What is wrong between variables, whether or not each is right by itself. */
+function problemsBetween(given: Environment, region: string | undefined): readonly string[] {
+  const names = [...lanes.map((lane) => queueVariable[lane]), 'DEAD_LETTER_QUEUE_URL'];
+  const laneNames = names.slice(0, -1);
+  return [
+    ...(region === undefined
+      ? ['AWS_REGION: it is not set, and no profile names a region; e.g. eu-west-1 is expected']
+      : []),
+    ...(laneNames.some((name) => given[name] !== undefined)
+      ? []
+      : [`${laneNames.join(', ')}: none is set; at least one queue to read from is expected`]),
+    ...names.flatMap((name, at) => {
+      const same = names.slice(0, at).find((other) => given[other] && given[other] === given[name]);
+      return same === undefined
+        ? []
+        : [`${name}: it is the same queue as ${same}; another is expected`];
+    }),
+    ...names.flatMap((name) => {
+      const queueRegion = regionOf(given[name]);
+      return region === undefined || queueRegion === undefined || queueRegion === region
+        ? []
+        : [
+            `${name}: its queue is in ${queueRegion}, but the region is ${region}; a queue there is expected`,
+          ];
+    }),
+    ...Object.entries(notServed).flatMap(([name, why]) =>
+      given[name] === undefined ? [] : [`${name}: ${why}`],
+    ),
+  ];
+}
+
+/** The region that a queue URL of AWS's names. */
+function regionOf(url: string | undefined): string | undefined {
+  return /^https:\/\/sqs\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?\//.exec(url ?? '')?.[1];
+}

@@ -1,0 +1,21 @@
+// The Lambda function of every lane: `handler`, for SQS event source mappings with
+// ReportBatchItemFailures.
+
+import { handleInvocation, type SqsBatchResponse, type SqsEvent } from '../invocation.ts';
+import { lanes } from '../lane.ts';
+import { wire } from './wire.ts';
+
+// Once per container: the throttle and the ledger outlive an invocation. A wrong environment fails
+// the start of the container, with all its problems in the log.
+const { config, ports } = await wire();
+
+export async function handler(
+  event: SqsEvent,
+  context: { readonly getRemainingTimeInMillis: () => number },
+): Promise<SqsBatchResponse> {
+  return handleInvocation({ ...ports, laneOf }, event, context.getRemainingTimeInMillis());
+}
+
+function laneOf(queueName: string): (typeof lanes)[number] | undefined {
+  return lanes.find((lane) => config.queueUrls[lane]?.split('/').at(-1) === queueName);
+}

@@ -1,0 +1,51 @@
+// `npm start`: the long-polling worker, from the environment.
+
+import { lanes } from '../lane.ts';
+import { work } from '../worker.ts';
+import { CannotStart, wire, type Wired } from './wire.ts';
+
+const stopping = new AbortController();
+for (const [signal, number] of [
+  ['SIGTERM', 15],
+  ['SIGINT', 2],
+] as const) {
+  process.on(signal, () => {
+    if (stopping.signal.aborted) process.exit(128 + number); // asked twice: at once
+    stopping.abort(`stopping on ${signal}`);
+  });
+}
+
+try {
+  const wired = await wire();
+  const problems = await wired.queueProblems();
+  if (problems.length > 0) throw new CannotStart(problems);
+  await run(wired);
+  process.exit(0); // whatever the cut-off left open must not keep us
+} catch (error) {
+  if (!(error instanceof CannotStart)) throw error;
+  console.error(error.message);
+  process.exit(1);
+}
+
+async function run({ config, log, ports }: Wired): Promise<void> {
+  stopping.signal.addEventListener('abort', () =>
+    log.write('info', { event: 'stopping', cause: stopping.signal.reason }, 'stopping'),
+  );
+  const { accountId, region } = ports.deployment;
+  const served = lanes.filter((lane) => config.queueUrls[lane] !== undefined);
+  const { callsPerSecond } = config;
+  log.write(
+    'info',
+    { event: 'started', lanes: served, accountId, region, callsPerSecond },
+    'working; Ctrl-C or SIGTERM stops',
+  );
+  const { unsettled } = await work(ports, config.stopTimeoutSeconds, stopping.signal);
+  if (unsettled === 0) log.write('info', { event: 'stopped' }, 'stopped; every message is settled');
+  else {
+    log.write(
+      'warn',
+      { event: 'stopped', unsettled },
+      'stopped in time; these messages come back to the queue by themselves',
+    );
+  }
+}

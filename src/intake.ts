@@ -1,0 +1,86 @@
+// The messages that a worker has in hand: how much more it may receive, and when each must be hidden
+// again. A held message burns its visibility, so no more is received than can soon be called for;
+// duplicates need no call, and keep flowing.
+
+import type { Lane } from './lane.ts';
+import type { Message } from './message.ts';
+import { mostPerBatch } from './queue.ts';
+
+export interface IntakePorts {
+  /** Sees a message through. It does not reject. */
+  readonly handle: (message: Message) => Promise<void>;
+  /** Updates of a lane that still need a call. */
+  readonly load: (lane: Lane) => number;
+  /** Calls per second at present. */
+  readonly rate: () => number;
+  /** Once aborted, nobody waits for room. */
+  readonly stopping: AbortSignal;
+}
+
+export interface Intake {
+  /** Resolves once a lane may receive ten more, or when stopping. */
+  readonly room: (lane: Lane) => Promise<void>;
+  /** Keeps room for the ten that a receive may bring, until it is over. */
+  readonly reserve: (lane: Lane) => { readonly release: () => void };
+  readonly take: (message: Message) => void;
+  readonly held: () => readonly Message[];
+  /** Resolves once nothing is held; what is taken meanwhile counts. */
+  readonly empty: () => Promise<void>;
+}
+
+/** Work that a lane holds in advance, in seconds of the present pace. */
+const prefetchSeconds = 3;
+
+/** However few calls they need: what one lane holds at most. */
+const mostHeld = 2000;
+
+export function createIntake({ handle, load, rate, stopping }: IntakePorts): Intake {
+  const held = new Map<Message, Promise<void>>();
+  const inLane: Record<Lane, number> = { incident: 0, alert: 0, rotation: 0 };
+  const reserved: Record<Lane, number> = { incident: 0, alert: 0, rotation: 0 };
+  const waiting = new Set<() => void>();
+  stopping.addEventListener('abort', wake, { once: true });
+
+  function hasRoom(lane: Lane): boolean {
+    return (
+      load(lane) + reserved[lane] < Math.ceil(rate() * prefetchSeconds) &&
+      inLane[lane] + reserved[lane] < mostHeld
+    );
+  }
+
+  function wake(): void {
+    const all = [...waiting];
+    waiting.clear();
+    for (const resume of all) resume();
+  }
+
+  return {
+    room: async (lane) => {
+      while (!stopping.aborted && !hasRoom(lane)) {
+        await new Promise<void>((resume) => waiting.add(resume));
+      }
+    },
+    reserve: (lane) => {
+      reserved[lane] += mostPerBatch;
+      return {
+        release: () => {
+          reserved[lane] -= mostPerBatch;
+          wake();
+        },
+      };
+    },
+    take: (message) => {
+      inLane[message.lane]++;
+      const handled = handle(message).finally(() => {
+        held.delete(message);
+        inLane[message.lane]--;
+        wake();
+      });
+      held.set(message, handled);
+    },
+    held: () => [...held.keys()],
+    empty: async () => {
+      while (held.size > 0) await Promise.all(held.values());
+    },
+  };
+}

@@ -1,0 +1,113 @@
+// Reads one lane's queue until it is told to stop: long polls, several at once while they come back
+// full, and none while the lane has enough in hand.
+
+import type { Clock, Random } from './clock.ts';
+import type { Log } from './event.ts';
+import type { Intake } from './intake.ts';
+import type { Lane } from './lane.ts';
+import { mostPerBatch, type LaneQueue, type Received } from './queue.ts';
+import { backoffMs, type RetryPolicy } from './retry.ts';
+
+export interface PollPorts {
+  readonly lane: Lane;
+  readonly queue: Pick<LaneQueue, 'receive'>;
+  readonly intake: Pick<Intake, 'room' | 'reserve' | 'take'>;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** How long a poll waits for a message, whole seconds. */
+  readonly waitSeconds: number;
+  /** How long what it brings stays hidden from others, whole seconds. */
+  readonly visibilitySeconds: number;
+  /**
+   * No further poll begins. The one under way is waited for: SQS may have handed out messages
+   * already, and whoever hangs up on them leaves them hidden.
+   */
+  readonly stopping: AbortSignal;
+  /** Cuts even the poll that is under way. */
+  readonly abandon: AbortSignal;
+}
+
+/** Polls at the same time, while each comes back with a full batch. */
+const mostPolls = 8;
+
+/** Queue errors are waited out for as long as they last. */
+const errorBackoff: RetryPolicy = { attempts: Infinity, baseMs: 1000, capMs: 30_000 };
+
+/** Resolves once stopping, and all polls are over. It does not reject. */
+export async function poll(ports: PollPorts): Promise<void> {
+  const { lane, intake, stopping } = ports;
+  const polls = new Set<Promise<void>>();
+  const trouble = createTrouble(ports);
+  let most = 1;
+
+  async function pollOnce(): Promise<void> {
+    const reserved = intake.reserve(lane);
+    const received = await receive(ports);
+    if (received.kind === 'messages') {
+      for (const message of received.messages) intake.take(message);
+      most = received.messages.length === mostPerBatch ? Math.min(most * 2, mostPolls) : 1;
+    } else {
+      most = 1;
+    }
+    reserved.release();
+    await trouble.after(received);
+  }
+
+  while (!stopping.aborted) {
+    await intake.room(lane);
+    if (stopping.aborted) break;
+    const one = pollOnce().finally(() => polls.delete(one));
+    polls.add(one);
+    if (polls.size >= most) await Promise.race(polls);
+  }
+  await Promise.all(polls);
+}
+
+async function receive({
+  queue,
+  waitSeconds,
+  visibilitySeconds,
+  abandon,
+}: PollPorts): Promise<Received> {
+  return queue.receive({ waitSeconds, visibilitySeconds }, abandon);
+}
+
+/** Waits out a queue that cannot be read, and says so: at first, then ever more rarely. */
+function createTrouble({ lane, log, clock, random, stopping }: PollPorts): {
+  readonly after: (received: Received) => Promise<void>;
+} {
+  let failures = 0;
+  return {
+    after: async (received) => {
+      if (received.kind === 'messages') {
+        if (failures > 0)
+          log.write(
+            'info',
+            { event: 'receive-recovered', lane, failures },
+            'the queue can be read again',
+          );
+        failures = 0;
+        return;
+      }
+      if (stopping.aborted) return;
+      failures++;
+      const { kind, name, message } = received.failure;
+      const isPowerOfTwo = Number.isInteger(Math.log2(failures));
+      if (isPowerOfTwo) {
+        log.write(
+          kind === 'unauthorized' ? 'error' : 'warn',
+          {
+            event: 'receive-failed',
+            lane,
+            failureKind: kind,
+            cause: `${name}: ${message}`,
+            failures,
+          },
+          'the queue cannot be read',
+        );
+      }
+      await clock.sleep(backoffMs(failures, errorBackoff, random), stopping);
+    },
+  };
+}
