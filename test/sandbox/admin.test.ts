@@ -9,7 +9,7 @@ describe('the admin surface', () => {
     iot = await startIot({ now: () => 7 });
   });
   beforeEach(async () => {
-    [id = ''] = iot.seed({ count: 1 });
+    [id = ''] = await iot.seed({ count: 1 });
     await ask('DELETE', 'faults');
     iot.setQuota('unlimited');
   });

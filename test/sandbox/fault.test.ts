@@ -233,7 +233,7 @@ async function setup(options: IotOptions = {}, status: CertificateStatus = 'ACTI
     client.destroy();
     await iot.stop();
   });
-  const [certificateId = ''] = iot.seed({ count: 1, status });
+  const [certificateId = ''] = await iot.seed({ count: 1, status });
   return {
     iot,
     id: certificateId,

@@ -1,26 +1,17 @@
 // The same control plane, asked by clients that share no code with the AWS SDK for JavaScript: what
 // they make of its answers is the best evidence that the answers are AWS's.
 
-import { execFile, spawnSync } from 'node:child_process';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { devNull } from 'node:os';
-import { env } from 'node:process';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { certificateIdOf } from '../../src/sandbox/certificate.ts';
 import { startIot, type IotSandbox } from '../../src/sandbox/iot.ts';
+import { bareEnvironment, missing, run } from './command.ts';
 
 const clientEnvironment = {
-  ...env,
+  ...bareEnvironment,
   AWS_ACCESS_KEY_ID: 'sandbox',
   AWS_SECRET_ACCESS_KEY: 'sandbox',
   AWS_DEFAULT_REGION: 'us-east-1',
-  AWS_MAX_ATTEMPTS: '1', // so that each failure is seen
-  AWS_CONFIG_FILE: devNull,
-  AWS_SHARED_CREDENTIALS_FILE: devNull,
-  AWS_EC2_METADATA_DISABLED: 'true',
-  AWS_PAGER: '',
-  NO_PROXY: '127.0.0.1',
 };
 // Starting Python takes a second or more on a busy machine.
 const patience = { timeout: 60_000 };
@@ -86,7 +77,7 @@ const noAws = missing('aws', ['--version']);
 describe.skipIf(noBoto3)('boto3', () => {
   test('gets the same results and the same typed errors', patience, async () => {
     await using iot = await startIot({ quota: 'unlimited', now: () => Date.UTC(2026, 10, 21) });
-    const ids = iot.seed({ count: 59 });
+    const ids = await iot.seed({ count: 59 });
     const names = [
       'ThrottlingException',
       'InternalFailureException',
@@ -135,7 +126,7 @@ describe.skipIf(noAws)('the AWS CLI', () => {
 
   beforeAll(async () => {
     iot = await startIot({ quota: 'unlimited' });
-    ids = iot.seed({ count: 30, status: 'REVOKED' }); // more than one page of 25
+    ids = await iot.seed({ count: 30, status: 'REVOKED' }); // more than one page of 25
   });
   afterAll(() => iot.stop());
 
@@ -177,38 +168,20 @@ describe.skipIf(noAws)('the AWS CLI', () => {
   });
 
   async function aws(...command: readonly string[]) {
-    return run('aws', ['--endpoint-url', iot.endpoint, '--output', 'json', 'iot', ...command]);
+    return run(
+      'aws',
+      ['--endpoint-url', iot.endpoint, '--output', 'json', 'iot', ...command],
+      clientEnvironment,
+    );
   }
 });
 
 async function boto3(iot: IotSandbox, argument: string): Promise<Record<string, unknown>> {
-  const { stdout, stderr } = await run('python3', ['-c', boto3Script, iot.endpoint, argument]);
+  const { stdout, stderr } = await run(
+    'python3',
+    ['-c', boto3Script, iot.endpoint, argument],
+    clientEnvironment,
+  );
   if (stdout === '') throw new Error(stderr);
   return JSON.parse(stdout) as Record<string, unknown>;
-}
-
-async function run(command: string, parameters: readonly string[]) {
-  try {
-    const options = { env: clientEnvironment };
-    return { exitCode: 0, ...(await promisify(execFile)(command, parameters, options)) };
-  } catch (error) {
-    const { code, stdout, stderr } = error as ExecutionFailure;
-    return { exitCode: code, stdout, stderr };
-  }
-}
-
-interface ExecutionFailure {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-// Says aloud what is skipped and why: a silent skip reads like a pass.
-function missing(command: string, parameters: readonly string[]): boolean {
-  const { status, error, stderr } = spawnSync(command, parameters, { encoding: 'utf8' });
-  if (status === 0) return false;
-  const cause = error?.message ?? stderr.trim().split('\n').at(-1);
-  // oxlint-disable-next-line no-console
-  console.warn(`SKIPPED ${command}: \`${[command, ...parameters].join(' ')}\` failed: ${cause}`);
-  return true;
 }

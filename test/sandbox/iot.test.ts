@@ -175,7 +175,8 @@ describe('CreateKeysAndCertificate', () => {
 describe('RegisterCertificateWithoutCA', () => {
   test('registers a certificate once', async () => {
     const { iot, client } = await setup();
-    const der = createIssuer(() => 0).issue();
+    const { issue } = await createIssuer(() => 0);
+    const der = await issue();
     const register = () =>
       client.send(
         new RegisterCertificateWithoutCACommand({ certificatePem: pemOf(der), status: 'ACTIVE' }),
@@ -244,7 +245,7 @@ describe('DescribeCertificate', () => {
 describe('ListCertificates', () => {
   test('pages through all, newest first, 25 a page unless asked', async () => {
     const { iot, client, id } = await setup();
-    const ids = [id, ...iot.seed({ count: 59 })];
+    const ids = [id, ...(await iot.seed({ count: 59 }))];
     const pages = await collect(paginateListCertificates({ client }, {}));
     expect(pages.map(({ certificates }) => certificates?.length)).toEqual([25, 25, 10]);
     expect(idsIn(pages)).toEqual(ids.toReversed());
@@ -252,7 +253,7 @@ describe('ListCertificates', () => {
 
   test('pages oldest first when asked, and takes a page size', async () => {
     const { iot, client, id } = await setup();
-    const ids = [id, ...iot.seed({ count: 6 })];
+    const ids = [id, ...(await iot.seed({ count: 6 }))];
     const pages = await collect(
       paginateListCertificates({ client, pageSize: 3 }, { ascendingOrder: true }),
     );
@@ -262,7 +263,7 @@ describe('ListCertificates', () => {
 
   test('neither repeats nor skips when a certificate goes between two pages', async () => {
     const { iot, client, id } = await setup({}, 'INACTIVE');
-    const ids = [id, ...iot.seed({ count: 5, status: 'INACTIVE' })];
+    const ids = [id, ...(await iot.seed({ count: 5, status: 'INACTIVE' }))];
     const seen: (string | undefined)[] = [];
     for await (const { certificates } of paginateListCertificates(
       { client, pageSize: 2 },
@@ -326,7 +327,7 @@ describe('things', () => {
 
   test('hold several certificates, and a certificate serves several things', async () => {
     const { iot, id, client, attach, principalOf } = await setup();
-    const [other = ''] = iot.seed({ count: 1 });
+    const [other = ''] = await iot.seed({ count: 1 });
     await attach('pump-1', id);
     await attach('pump-1', other);
     await attach('pump-2', id);
@@ -351,7 +352,7 @@ describe('things', () => {
 
   test('list their principals in pages', async () => {
     const { iot, client, attach } = await setup();
-    for (const id of iot.seed({ count: 5 })) await attach('pump-1', id);
+    for (const id of await iot.seed({ count: 5 })) await attach('pump-1', id);
     const pages = await collect(
       paginateListThingPrincipals({ client, pageSize: 2 }, { thingName: 'pump-1' }),
     );
@@ -442,7 +443,7 @@ describe('the control plane', () => {
 
   test('seeds a thousand distinct certificates', async () => {
     const { iot } = await setup();
-    const ids = iot.seed({ count: 1000, status: 'INACTIVE' });
+    const ids = await iot.seed({ count: 1000, status: 'INACTIVE' });
     expect(new Set(ids).size).toBe(1000);
     expect(ids.every((id) => iot.status(id) === 'INACTIVE')).toBe(true);
   });
@@ -464,7 +465,7 @@ async function setup(options: IotOptions = {}, status: CertificateStatus = 'ACTI
     client.destroy();
     await iot.stop();
   });
-  const [id = ''] = iot.seed({ count: 1, status });
+  const [id = ''] = await iot.seed({ count: 1, status });
   const principalOf = (certificateId: string) =>
     `arn:aws:iot:${iot.region}:${iot.accountId}:cert/${certificateId}`;
   return {

@@ -1,0 +1,37 @@
+// What a sandbox says of itself once it runs: shell lines that set the environment, and comments
+// that say what to do with it. A shell can evaluate all of it.
+
+import type { Sandbox } from './sandbox.ts';
+
+/** The announcement; `certificateIds` are those there are to revoke, at least one. */
+export function announcementOf(
+  { environment, iot, queues }: Pick<Sandbox, 'environment' | 'iot' | 'queues'>,
+  certificateIds: readonly string[],
+): string {
+  const request = {
+    certificateId: certificateIds[0],
+    newStatus: 'REVOKED',
+    requestedBy: 'sandbox',
+    reason: 'keyCompromise',
+  };
+  return [
+    '# SQS and AWS IoT on loopback. Copy these lines into the terminals of the worker and the AWS CLI:',
+    ...Object.entries(environment).map(([name, value]) => `export ${name}=${value}`),
+    '# If that shell has an AWS profile or session set: unset AWS_PROFILE AWS_SESSION_TOKEN',
+    '#',
+    '# Start the worker:',
+    '# npm start',
+    `# Revoke one of the ${certificateIds.length} certificates:`,
+    // Version 1 of the AWS CLI ignores AWS_ENDPOINT_URL_SQS (aws/aws-cli issue 8737).
+    `# aws sqs send-message --endpoint-url "$AWS_ENDPOINT_URL_SQS" --queue-url "$INCIDENT_QUEUE_URL" --message-body '${JSON.stringify(request)}'`,
+    '# See the certificates and their status:',
+    `# curl -s ${iot.endpoint}/_sandbox/certificates`,
+    '# See every call that AWS IoT got:',
+    `# curl -s ${iot.endpoint}/_sandbox/calls`,
+    '# See how many messages each queue holds:',
+    `# curl -s ${queues.endpoint}/_fauxqs/queues`,
+    '#',
+    '# Ready. Ctrl-C stops it; its messages and certificates end with it.',
+    '',
+  ].join('\n');
+}
