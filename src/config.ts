@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { lanes, type Lane } from './lane.ts';
 import { quote } from './quote.ts';
 
-export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
 export type LogLevel = (typeof logLevels)[number];
 

@@ -131,7 +131,11 @@ const longestOther = 4096;
 function bounded(other: Readonly<Record<string, unknown>>): unknown {
   const length = JSON.stringify(other).length;
   if (length <= longestOther) return other;
-  return { leftOut: `${length} characters of JSON`, fields: Object.keys(other).slice(0, 20) };
+  const fields = Object.keys(other).slice(0, 20);
+  return {
+    leftOut: `${length} characters of JSON`,
+    fields: fields.map((field) => field.slice(0, 80)),
+  };
 }
 
 /** How loud an event is: what a person must look at is a warning, what is ours to mend an error. */

@@ -33,7 +33,7 @@ export interface Ledger {
 export const defaultMarginMs = 1000;
 
 /** About 20 MB; an evicted entry costs a call. */
-export const defaultCapacity = 100_000;
+const defaultCapacity = 100_000;
 
 type Entry = Readonly<Partial<Record<Status, Proof>>>;
 

@@ -119,6 +119,11 @@ export const requestSchema: z.ZodType<RequestBody> = z
     anyOf: [{ required: ['certificateId'] }, { required: ['certificateArn'] }],
   });
 
+/** The definition as JSON Schema (draft 2020-12), for producers; request.schema.json holds it. */
+export function requestJsonSchema(): unknown {
+  return z.toJSONSchema(requestSchema, { io: 'input' });
+}
+
 interface RequestBody {
   readonly [other: string]: unknown;
   readonly certificateId?: string | undefined;

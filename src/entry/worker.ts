@@ -4,13 +4,18 @@ import { lanes } from '../lane.ts';
 import { work } from '../worker.ts';
 import { CannotStart, wire, type Wired } from './wire.ts';
 
+/** npm forwards the signals that the terminal has sent us already: one wish, heard twice, ms. */
+const echoMs = 200;
+
 const stopping = new AbortController();
+let askedAtMs = Infinity;
 for (const [signal, number] of [
   ['SIGTERM', 15],
   ['SIGINT', 2],
 ] as const) {
   process.on(signal, () => {
-    if (stopping.signal.aborted) process.exit(128 + number); // asked twice: at once
+    if (performance.now() - askedAtMs > echoMs) process.exit(128 + number); // asked twice: at once
+    askedAtMs = Math.min(askedAtMs, performance.now());
     stopping.abort(`stopping on ${signal}`);
   });
 }
@@ -29,7 +34,11 @@ try {
 
 async function run({ config, log, ports }: Wired): Promise<void> {
   stopping.signal.addEventListener('abort', () =>
-    log.write('info', { event: 'stopping', cause: stopping.signal.reason }, 'stopping'),
+    log.write(
+      'info',
+      { event: 'stopping', cause: stopping.signal.reason },
+      'receiving no more; waiting for what is under way (a second signal ends at once)',
+    ),
   );
   const { accountId, region } = ports.deployment;
   const served = lanes.filter((lane) => config.queueUrls[lane] !== undefined);
