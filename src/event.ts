@@ -79,7 +79,7 @@ export function eventOf(
   nowMs: number,
 ): MessageEvent {
   const stories = settled.map(({ request, outcome }) => storyOf(message, request, outcome));
-  const outcome = deciding(settled.map(({ outcome }) => outcome))?.kind ?? 'deferred';
+  const decided = deciding(settled.map(({ outcome }) => outcome));
   return {
     event: 'message',
     lane: message.lane,
@@ -87,7 +87,8 @@ export function eventOf(
     receiveCount: message.receiveCount,
     ...(Number.isFinite(message.sentAtMs) && { sentAt: new Date(message.sentAtMs).toISOString() }),
     ...(stories.length === 1 ? stories[0] : { requests: stories as RequestStory[] }),
-    outcome,
+    outcome: decided?.kind ?? 'deferred',
+    ...(decided !== undefined && 'failureKind' in decided && { failureKind: decided.failureKind }),
     acknowledgement: acknowledgement.kind,
     acknowledged: carried.done,
     ...(carried.cause !== undefined && { acknowledgementCause: carried.cause }),

@@ -7,6 +7,9 @@ import { quote } from './quote.ts';
 /** Arrays and objects inside one another; AWS's own events need fewer than ten. */
 export const deepest = 32;
 
+/** Characters. SNS and EventBridge carry no more, and a longer one would keep the process busy. */
+const longest = 262_144;
+
 export type Json =
   | { readonly kind: 'json'; readonly value: unknown }
   | { readonly kind: 'refused'; readonly reason: string };
@@ -14,6 +17,9 @@ export type Json =
 /** The value of a JSON text (RFC 8259), or why it is not acceptable. */
 export function readJson(text: string): Json {
   if (text.trim() === '') return refused('it is empty; a JSON object is expected');
+  if (text.length > longest) {
+    return refused(`it is ${text.length} characters long; at most ${longest} are expected`);
+  }
   if (text.startsWith('\uFEFF')) {
     return refused('it starts with a byte order mark (U+FEFF); JSON in UTF-8 has none');
   }

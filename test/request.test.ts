@@ -1,0 +1,367 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { readRequests, requestSchema, type Refusal, type Request } from '../src/request.ts';
+import { bodies, largeBodies } from './helpers/body.ts';
+import { inEventBridge, inSns } from './helpers/envelope.ts';
+import { bodyOf, certificateIdOf, deployment, requestOf } from './helpers/message.ts';
+
+const id = certificateIdOf(0);
+
+describe('a body that asks for a certificate by its id', () => {
+  test('is a request in the account and region of this deployment', () => {
+    expect(readRequests(bodyOf({ certificateId: id, newStatus: 'INACTIVE' }), deployment)).toEqual({
+      kind: 'requests',
+      requests: [
+        {
+          certificateId: id,
+          newStatus: 'INACTIVE',
+          accountId: '123456789012',
+          region: 'eu-central-1',
+        },
+      ],
+    });
+  });
+
+  test('may be what `aws iot update-certificate --generate-cli-skeleton` prints, filled in', () => {
+    const skeleton = `{\n    "certificateId": "${id}",\n    "newStatus": "REVOKED"\n}\n`;
+    expect(only(skeleton)).toEqual(requestOf({ certificateId: id, newStatus: 'REVOKED' }));
+  });
+
+  test('says on whose word and why', () => {
+    const told = {
+      requestId: 'rotation-7/42',
+      requestedBy: 'pki@example.com',
+      reason: 'keyCompromise',
+      comment: 'Schlüssel im Netz gefunden\nsiehe Ticket',
+      incidentId: 'INC-1',
+    };
+    expect(only(bodyOf(told))).toEqual(requestOf(told));
+  });
+
+  test('keeps the fields that we do not know', () => {
+    const other = {
+      device: { serial: 7 },
+      constructor: 'x',
+      accountId: '999999999999',
+      region: '',
+    };
+    expect(only(bodyOf(other))).toEqual(requestOf({ other }));
+  });
+
+  test.each([
+    ['requestId', ''],
+    ['requestedBy', 'a'.repeat(1024)],
+    ['comment', '\t\n'],
+  ])('may hold any text of at most 1024 characters in %s', (field, text) => {
+    expect(only(bodyOf({ [field]: text }))).toEqual(requestOf({ [field]: text }));
+  });
+});
+
+describe('a body that asks for a certificate by its ARN', () => {
+  test.each([
+    ['aws', 'eu-central-1'],
+    ['aws-cn', 'cn-north-1'],
+    ['aws-us-gov', 'us-gov-west-1'],
+  ])('is a request in the partition %s', (partition, region) => {
+    const certificateArn = arnOf({ partition, region });
+    expect(only(bodyOf({ certificateId: undefined, certificateArn }), region)).toEqual(
+      requestOf({ partition, region }),
+    );
+  });
+
+  test('may name the id as well, in another letter case', () => {
+    const certificateArn = arnOf({ id: id.toUpperCase() });
+    expect(only(bodyOf({ certificateId: id, certificateArn }))).toEqual(
+      requestOf({ partition: 'aws' }),
+    );
+  });
+
+  test('is refused where it names another certificate than the id', () => {
+    expect(refusal(bodyOf({ certificateId: certificateIdOf(1), certificateArn: arnOf() }))).toEqual(
+      {
+        kind: 'refused',
+        failureKind: 'invalid-request',
+        reason:
+          'certificateId: it names another certificate than certificateArn; one of the two is enough',
+      },
+    );
+  });
+
+  test('is refused where the certificate is of another account', () => {
+    const certificateArn = arnOf({ account: '210987654321' });
+    expect(refusal(bodyOf({ certificateId: undefined, certificateArn }))).toEqual({
+      kind: 'refused',
+      failureKind: 'foreign-account',
+      reason:
+        'certificateArn: it is of account 210987654321; this worker changes certificates of 123456789012 only',
+    });
+  });
+
+  test('is refused where the certificate is of another region, even if the id is named too', () => {
+    const certificateArn = arnOf({ region: 'us-east-1' });
+    expect(refusal(bodyOf({ certificateId: id, certificateArn }))).toEqual({
+      kind: 'refused',
+      failureKind: 'foreign-region',
+      reason:
+        'certificateArn: it is of region us-east-1; this worker changes certificates in eu-central-1 only',
+    });
+  });
+
+  test.each([
+    ['no ARN', 'certificate/c'],
+    ['an ARN of a thing', `arn:aws:iot:eu-central-1:123456789012:thing/${id}`],
+    ['an ARN of a CA certificate', `arn:aws:iot:eu-central-1:123456789012:cacert/${id}`],
+    ['an ARN of another service', `arn:aws:acm:eu-central-1:123456789012:cert/${id}`],
+    ['an ARN without account', `arn:aws:iot:eu-central-1::cert/${id}`],
+    ['an ARN of an account of 13 digits', arnOf({ account: '1234567890123' })],
+    ['an ARN with a short id', arnOf({ id: id.slice(1) })],
+    ['an ARN with a line feed after it', `${arnOf()}\n`],
+  ])('is refused for %s', (_, certificateArn) => {
+    expect(refusal(bodyOf({ certificateArn }))).toMatchObject({
+      failureKind: 'invalid-request',
+      reason: expect.stringMatching(/^certificateArn: it holds ".*"; arn:aws:iot:<region>/),
+    });
+  });
+});
+
+describe('a certificate id is refused', () => {
+  test.each([
+    ['of 63 characters', id.slice(1), 'that is 63 hexadecimal characters; 64'],
+    ['of 65 characters', `${id}c`, 'that is 65 hexadecimal characters; 64'],
+    ['with the prefix 0x', `0x${id.slice(2)}`, '"0x" and 62 digits are no fingerprint; 64'],
+    ['with a letter that is no digit', `g${id.slice(1)}`, 'it holds "gccc'],
+    ['with colons', id.replaceAll(/(..)(?=.)/g, '$1:'), '; 64 hexadecimal characters'],
+    ['with a line feed after it', `${id}\n`, '; 64 hexadecimal characters'],
+    ['with a space before it', ` ${id}`, '; 64 hexadecimal characters'],
+    ['with full-width digits', `${id.slice(1)}\uFF10`, '; 64 hexadecimal characters'],
+    ['that is empty', '', 'it holds ""; 64 hexadecimal characters'],
+    ['that is a number', 64, 'it holds 64; 64 hexadecimal characters'],
+    ['that is null', null, 'it holds null; 64 hexadecimal characters'],
+    ['that is a list', [id], 'it holds an array of 1; 64 hexadecimal characters'],
+  ])('%s', (_, certificateId, reason) => {
+    const { failureKind, reason: told } = refusal(bodyOf({ certificateId }));
+    expect(failureKind).toBe('invalid-request');
+    expect(told).toMatch(/^certificateId: /);
+    expect(told).toContain(reason);
+  });
+
+  test('that is not there, and neither is an ARN', () => {
+    expect(refusal('{"newStatus":"REVOKED"}')).toEqual({
+      kind: 'refused',
+      failureKind: 'invalid-request',
+      reason:
+        'certificateId: nothing is there; 64 hexadecimal characters, the SHA-256 fingerprint of the certificate, or "certificateArn", are expected',
+    });
+  });
+});
+
+describe('a status is refused', () => {
+  test.each([
+    ['ACTIVE', 'this worker takes certificates out of service and activates none'],
+    ['PENDING_TRANSFER', 'only AWS IoT itself sets it, while a certificate moves between accounts'],
+    ['PENDING_ACTIVATION', 'only AWS IoT itself sets it, during just-in-time registration'],
+    ['REGISTER_INACTIVE', 'it is deprecated, and means a registration; INACTIVE deactivates'],
+  ])('%s, in its own words', (newStatus, why) => {
+    expect(refusal(bodyOf({ newStatus }))).toEqual({
+      kind: 'refused',
+      failureKind: 'status-not-allowed',
+      reason: `newStatus: it holds "${newStatus}"; ${why}; "INACTIVE" or "REVOKED" is expected`,
+    });
+  });
+
+  test.each([
+    ['in lower case', 'revoked', '"revoked"'],
+    ['that AWS does not know', 'DELETED', '"DELETED"'],
+    ['named as a method of objects', 'toString', '"toString"'],
+    ['that is no string', true, 'true'],
+    ['that is null', null, 'null'],
+    ['that is not there', undefined, 'nothing'],
+  ])('%s', (_, newStatus, shown) => {
+    expect(refusal(bodyOf({ newStatus }))).toEqual({
+      kind: 'refused',
+      failureKind: 'invalid-request',
+      reason: `newStatus: it holds ${shown}; "INACTIVE" or "REVOKED" is expected`,
+    });
+  });
+});
+
+describe('what tells who and why is refused', () => {
+  test.each(['requestId', 'requestedBy', 'comment', 'incidentId'])(
+    'in %s, if it is no text or a long one',
+    (field) => {
+      expect(refusal(bodyOf({ [field]: 7 })).reason).toBe(
+        `${field}: it holds 7; a string is expected`,
+      );
+      expect(refusal(bodyOf({ [field]: null })).reason).toBe(
+        `${field}: it holds null; a string is expected`,
+      );
+      expect(refusal(bodyOf({ [field]: 'a'.repeat(1025) })).reason).toBe(
+        `${field}: it holds "${'a'.repeat(80)}…"; at most 1024 characters are expected`,
+      );
+    },
+  );
+
+  test.each(['stolen', 'KeyCompromise', 'removeFromCRL', '', 1])(
+    'in reason, if it is none of RFC 5280 that revokes: %j',
+    (reason) => {
+      expect(refusal(bodyOf({ reason })).reason).toBe(
+        `reason: it holds ${JSON.stringify(reason)}; one of unspecified, keyCompromise, cACompromise, affiliationChanged, superseded, cessationOfOperation, certificateHold, privilegeWithdrawn, aACompromise (RFC 5280) is expected; free text goes into "comment"`,
+      );
+    },
+  );
+});
+
+describe('a body is refused', () => {
+  test.each([
+    ['a list of requests', `[${bodyOf()}]`, 'body: it holds an array of 1'],
+    ['a string', '"REVOKED"', 'body: it holds "REVOKED"'],
+    ['null', 'null', 'body: it holds null'],
+    ['an EventBridge event without detail', inEventBridge(undefined), 'detail: it holds nothing'],
+    ['an SNS notification of a number', inSns('7'), 'Message: it holds 7'],
+  ])('that is %s', (_, body, reason) => {
+    expect(refusal(body)).toEqual({
+      kind: 'refused',
+      failureKind: 'invalid-request',
+      reason: `${reason}; a JSON object is expected`,
+    });
+  });
+
+  test('that is malformed, as such', () => {
+    expect(refusal('{')).toMatchObject({ failureKind: 'malformed-body' });
+    expect(refusal(inSns('{'))).toMatchObject({ failureKind: 'malformed-body' });
+  });
+
+  test('for all that is wrong with it at once', () => {
+    const body = bodyOf({ certificateId: 'c', newStatus: 'ACTIVE', reason: 'stolen' });
+    const { failureKind, reason } = refusal(body);
+    expect(failureKind).toBe('status-not-allowed');
+    expect(reason.split(/; (?=\w+: )/).map((problem) => problem.split(':')[0])).toEqual([
+      'certificateId',
+      'newStatus',
+      'reason',
+    ]);
+  });
+
+  test('with the path through its envelopes', () => {
+    const detail = { certificateId: id, newStatus: 'ACTIVE' };
+    expect(refusal(inSns(inEventBridge(detail))).reason).toMatch(/^Message\.detail\.newStatus: /);
+    expect(refusal(inSns('{"newStatus":"REVOKED"}')).reason).toMatch(/^Message\.certificateId: /);
+  });
+});
+
+describe('whatever a queue holds', () => {
+  test('gives requests, or a refusal whose reason a log and a person can take', () => {
+    fc.assert(
+      fc.property(bodies(), fc.boolean(), (body, wrapped) => {
+        expect(complaintAbout(wrapped ? inSns(body) : body)).toBe('');
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test.each(Object.entries(largeBodies))('is answered, also %s of 1 MiB', (_, body) => {
+    expect(complaintAbout(body)).toBe('');
+  });
+
+  test('is answered in a few lines, even if everything is wrong and must be escaped', () => {
+    const bad = '\u2028'.repeat(2000);
+    const fields = Object.keys((requestSchema as unknown as { shape: object }).shape);
+    const body = JSON.stringify(Object.fromEntries(fields.map((field) => [field, bad])));
+    expect(refusal(body).reason.length).toBeLessThan(6000);
+  });
+
+  test('is a request in any letter case of its id, and is normalised', () => {
+    fc.assert(
+      fc.property(requests(), fc.infiniteStream(fc.boolean()), (request, upper) => {
+        const certificateId = request.certificateId.replaceAll(/./g, (digit) =>
+          upper.next().value ? digit.toUpperCase() : digit,
+        );
+        const { accountId: _account, region: _region, other, ...told } = request;
+        expect(only(JSON.stringify({ ...other, ...told, certificateId }))).toEqual(request);
+      }),
+    );
+  });
+
+  test('is the same request raw, in SNS, in EventBridge and in both', () => {
+    fc.assert(
+      fc.property(requests(), (request) => {
+        const { accountId: _account, region: _region, other, ...told } = request;
+        const content = { ...other, ...told };
+        const raw = JSON.stringify(content);
+        for (const body of [
+          raw,
+          inSns(raw),
+          inEventBridge(content),
+          inSns(inEventBridge(content)),
+        ]) {
+          expect(only(body)).toEqual(request);
+        }
+      }),
+    );
+  });
+});
+
+/** Any request that can be asked for by an id. */
+function requests(): fc.Arbitrary<Request> {
+  const text = fc.string({ unit: 'grapheme', maxLength: 200 });
+  const hex = fc.string({
+    unit: fc.constantFrom(...'0123456789abcdef'.split('')),
+    minLength: 64,
+    maxLength: 64,
+  });
+  const other = fc.dictionary(fc.stringMatching(/^x-[a-z]{1,8}$/), fc.constantFrom(1, null, 'x'), {
+    minKeys: 1,
+  });
+  return fc
+    .record(
+      {
+        certificateId: hex,
+        newStatus: fc.constantFrom('INACTIVE', 'REVOKED'),
+        requestId: text,
+        requestedBy: text,
+        reason: fc.constantFrom('keyCompromise', 'superseded', 'aACompromise'),
+        comment: text,
+        incidentId: text,
+        other,
+      },
+      { requiredKeys: ['certificateId', 'newStatus'] },
+    )
+    .map((fields) => requestOf(fields));
+}
+
+/** What a producer or an operator would have against the answer to this body; nothing if it is good. */
+function complaintAbout(body: string): string {
+  const reading = readRequests(body, deployment);
+  if (reading.kind === 'requests') {
+    const [request, ...more] = reading.requests;
+    const good = /^[0-9a-f]{64}$/.test(request?.certificateId ?? '') && more.length === 0;
+    return good ? '' : `it gives ${JSON.stringify(reading.requests)}`;
+  }
+  if (!/^[^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]+$/u.test(reading.reason))
+    return 'it is not one line';
+  if (!reading.reason.isWellFormed()) return 'it is not well-formed';
+  return reading.reason.length < 2000 ? '' : 'it is too long';
+}
+
+function arnOf({
+  partition = 'aws',
+  region = 'eu-central-1',
+  account = '123456789012',
+  id = certificateIdOf(0),
+} = {}): string {
+  return `arn:${partition}:iot:${region}:${account}:cert/${id}`;
+}
+
+/** The one request of a good body. */
+function only(body: string, region = deployment.region): Request | undefined {
+  const reading = readRequests(body, { ...deployment, region });
+  if (reading.kind === 'refused') throw new Error(reading.reason);
+  expect(reading.requests).toHaveLength(1);
+  return reading.requests[0];
+}
+
+function refusal(body: string): Refusal {
+  const reading = readRequests(body, deployment);
+  if (reading.kind === 'requests') throw new Error('it was accepted');
+  return reading;
+}
