@@ -7,7 +7,7 @@ export const deployment: Deployment = { accountId: '123456789012', region: 'eu-c
 
 /** The id of the test's nth certificate. */
 export function certificateIdOf(n: number): string {
-  return n.toString(16).padStart(64, 'c');
+  return `c${n.toString(16).padStart(63, '0')}`;
 }
 
 export function requestOf(fields: Partial<Request> = {}): Request {

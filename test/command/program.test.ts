@@ -1,0 +1,176 @@
+import { describe, expect, test } from 'vitest';
+import { runProgram, type ProgramPorts } from '../../src/command/program.ts';
+import { createVirtualClock } from '../helpers/clock.ts';
+
+const id = 'a'.repeat(64);
+
+interface Run {
+  readonly exitCode: number;
+  readonly out: string;
+  readonly err: string;
+  /** What each request says. */
+  readonly bodies: readonly unknown[];
+}
+
+/** Runs a command line whose queue takes everything. */
+async function run(given: readonly string[], other: Partial<ProgramPorts> = {}): Promise<Run> {
+  const clock = createVirtualClock();
+  const bodies: unknown[] = [];
+  let [out, err] = ['', ''];
+  const ports: ProgramPorts = {
+    version: '1.2.3',
+    environment: {
+      INCIDENT_QUEUE_URL: 'https://sqs.eu-west-1.amazonaws.com/123456789012/incident',
+      ALERT_QUEUE_URL: 'https://sqs.eu-west-1.amazonaws.com/123456789012/alert',
+    },
+    userName: 'alice',
+    readText: async () => Promise.reject(new Error('no list')),
+    runWorker: async () => undefined,
+    openQueue: (queueUrl) => ({
+      queueUrl,
+      region: async () => 'eu-west-1',
+      send: async (sent) => {
+        bodies.push(...sent.map((body) => JSON.parse(body) as unknown));
+        return sent.map(() => ({ done: true }));
+      },
+      [Symbol.dispose]: () => undefined,
+    }),
+    print: (line) => (out += `${line}\n`),
+    complain: (line) => (err += `${line}\n`),
+    write: (text) => (out += text),
+    writeError: (text) => (err += text),
+    clock,
+    random: () => 0.5,
+    interruption: () => new AbortController().signal,
+    ...other,
+  };
+  const exitCode = await clock.run(runProgram(given, ports));
+  return { exitCode, out, err, bodies };
+}
+
+describe('iot-revoke send', () => {
+  test('goes to the incident lane, on the word of the user, unless told otherwise', async () => {
+    const { exitCode, out, bodies } = await run(['send', '--status', 'REVOKED', id]);
+    expect(out).toBe('1 request sent to the incident lane\n');
+    expect(bodies).toEqual([{ certificateId: id, newStatus: 'REVOKED', requestedBy: 'alice' }]);
+    expect(exitCode).toBe(0);
+  });
+
+  test('says in the requests all that its options say', async () => {
+    const { out, bodies } = await run(
+      [
+        ['send', '--status', 'INACTIVE', '--lane', 'alert', '--reason', 'certificateHold'],
+        ['--incident-id', 'INC-7', '--requested-by', 'bob', '--comment', 'a clone?', id],
+      ].flat(),
+    );
+    expect(out).toBe('1 request sent to the alert lane (incidentId INC-7)\n');
+    expect(bodies).toEqual([
+      {
+        certificateId: id,
+        newStatus: 'INACTIVE',
+        requestedBy: 'bob',
+        reason: 'certificateHold',
+        incidentId: 'INC-7',
+        comment: 'a clone?',
+      },
+    ]);
+  });
+
+  test.each([
+    ['a file', ['--file', 'list.txt'], 'list.txt'],
+    ['standard input', [], undefined],
+    ['standard input, by its common name', ['--file', '-'], undefined],
+  ])('reads the list from %s', async (_what, options, expected) => {
+    const asked: unknown[] = [];
+    const readText = async (file: string | undefined): Promise<string> => {
+      asked.push(file);
+      return `# list\n${id}\n`;
+    };
+    const { bodies } = await run(['send', '--status', 'REVOKED', ...options], { readText });
+    expect(asked).toEqual([expected]);
+    expect(bodies).toMatchObject([{ certificateId: id }]);
+  });
+
+  test.each([
+    ['ENOENT', 'there is no such file'],
+    ['EISDIR', 'it is a directory; a file with one certificate per line is expected'],
+    ['EACCES', 'you may not read it'],
+    ['EIO', 'i/o error'],
+  ])('says in words why a list cannot be read (%s)', async (code, words) => {
+    const readText = async (): Promise<string> =>
+      Promise.reject(Object.assign(new Error('i/o error'), { code }));
+    const given = ['send', '--status', 'REVOKED', '--file', 'list.txt'];
+    expect(await run(given, { readText })).toEqual({
+      exitCode: 1,
+      out: '',
+      err: `Nothing was sent: list.txt: ${words}\n`,
+      bodies: [],
+    });
+  });
+
+  test('hides no bug', async () => {
+    await expect(run(['send', '--status', 'REVOKED'])).rejects.toThrow('no list');
+  });
+
+  test.each([
+    [['send', id], /^error: required option '--status <status>' not specified\n/],
+    [['send', '--status', 'ACTIVE', id], /^error: .*'ACTIVE' is invalid\. Allowed choices are /],
+    [['send', '--status', 'REVOKED', '--lane', 'fast', id], /^error: .*'fast' is invalid\./],
+    [
+      ['send', '--status', 'REVOKED', '--resaon', 'x', id],
+      /^error: .*\(Did you mean --reason\?\)/s,
+    ],
+    [
+      ['send', '--status', 'REVOKED', '--reason', 'x', id],
+      /^error: --reason: it holds "x"; one of /,
+    ],
+    [
+      ['send', '--status', 'REVOKED', '--incident-id', '', id],
+      /^error: --incident-id: it is empty/,
+    ],
+    [['send', '--status', 'REVOKED', '--file', ''], /^error: --file: it is empty/],
+    [['send', '--status', 'REVOKED', '--file', 'a', id], /^error: --file: certificates are given/],
+    [['sned'], /^error: unknown command 'sned'\n\(Did you mean send\?\)/],
+    [['worker', 'fast'], /^error: too many arguments/],
+    [[], /^Usage: iot-revoke /],
+  ])('exits 2 on %j, does nothing, and says why', async (given, why) => {
+    const { exitCode, out, err, bodies } = await run(given);
+    expect([exitCode, out, bodies]).toEqual([2, '', []]);
+    expect(err).toMatch(why);
+  });
+
+  test('asks for a name where the user has none', async () => {
+    const nameless = await run(['send', '--status', 'REVOKED', id], { userName: undefined });
+    expect(nameless).toMatchObject({ exitCode: 2, bodies: [] });
+    expect(nameless.err).toMatch(/^error: --requested-by: /);
+  });
+});
+
+describe('iot-revoke', () => {
+  test('prints its version', async () => {
+    expect(await run(['--version'])).toMatchObject({ exitCode: 0, out: '1.2.3\n', err: '' });
+  });
+
+  test.each([['--help'], ['help'], ['send', '--help'], ['help', 'send']])(
+    'helps with %s, and says what its exit codes mean',
+    async (...given) => {
+      const { exitCode, out } = await run(given);
+      expect(exitCode).toBe(0);
+      expect(out).toMatch(/^Usage: iot-revoke .*^Exit codes:\n {2}0 .*\n {2}1 .*\n {2}2 /ms);
+    },
+  );
+
+  test('helps within 80 columns', async () => {
+    const { out } = await run(['send', '--help']);
+    expect(out.split('\n').filter((line) => line.length > 80)).toEqual([]);
+  });
+
+  test('runs the worker', async () => {
+    let ran = 0;
+    const runWorker = async (): Promise<void> => {
+      ran += 1;
+    };
+    expect(await run(['worker'], { runWorker })).toMatchObject({ exitCode: 0, err: '' });
+    expect(ran).toBe(1);
+  });
+});
