@@ -129,7 +129,7 @@ describe('a certificate id is refused', () => {
     ['of 63 characters', id.slice(1), 'that is 63 hexadecimal characters; 64'],
     ['of 65 characters', `${id}c`, 'that is 65 hexadecimal characters; 64'],
     ['with the prefix 0x', `0x${id.slice(2)}`, '"0x" and 62 digits are no fingerprint; 64'],
-    ['with a letter that is no digit', `g${id.slice(1)}`, 'it holds "gccc'],
+    ['with a letter that is no digit', `g${id.slice(1)}`, 'it holds "g0'],
     ['with colons', id.replaceAll(/(..)(?=.)/g, '$1:'), '; 64 hexadecimal characters'],
     ['with a line feed after it', `${id}\n`, '; 64 hexadecimal characters'],
     ['with a space before it', ` ${id}`, '; 64 hexadecimal characters'],
