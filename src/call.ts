@@ -21,7 +21,9 @@ export type FailureKind =
   | 'not-found'
   | 'invalid-request'
   /** The operation is not allowed in the certificate's state. */
-  | 'state-conflict';
+  | 'state-conflict'
+  /** The same, and yet its state could change: somebody else's operation may have come between. */
+  | 'contested';
 
 export interface Failure {
   readonly kind: FailureKind;
@@ -94,8 +96,7 @@ async function lookInto(
     kind: 'failed',
     failure: {
       ...conflict,
-      // ACTIVE can change: somebody else's operation came between, so the next attempt may succeed.
-      kind: status === 'ACTIVE' ? 'unavailable' : 'state-conflict',
+      kind: status === 'ACTIVE' || status === 'INACTIVE' ? 'contested' : 'state-conflict',
       message: `the certificate is ${status} and cannot become ${wanted.status} (${conflict.message})`,
     },
   };
@@ -109,6 +110,7 @@ export function isTransient(kind: FailureKind): boolean {
     case 'unknown-result':
     case 'unreachable':
     case 'unknown-exception':
+    case 'contested':
       return true;
     case 'unauthorized':
     case 'not-found':

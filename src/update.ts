@@ -134,9 +134,11 @@ function applied(joiner: Joiner, leader: Joiner, call: CallStory): Outcome {
   };
 }
 
-function failed(failure: Failure, call: CallStory): Outcome {
-  const cause = `${failure.name}: ${failure.message}`;
-  return isTransient(failure.kind) || failure.kind === 'unauthorized'
-    ? { kind: 'deferred', failureKind: failure.kind, cause, call }
-    : { kind: 'rejected', failureKind: failure.kind, cause, call };
+function failed({ kind, name, message }: Failure, call: CallStory): Outcome {
+  const cause = `${name}: ${message}`;
+  // It stayed contested through all the attempts: a person has to look.
+  if (kind === 'contested') return { kind: 'rejected', failureKind: 'state-conflict', cause, call };
+  return isTransient(kind) || kind === 'unauthorized'
+    ? { kind: 'deferred', failureKind: kind, cause, call }
+    : { kind: 'rejected', failureKind: kind, cause, call };
 }

@@ -59,7 +59,6 @@ describe('a state conflict', () => {
   });
 
   test.each<[status: string, wanted: Status]>([
-    ['INACTIVE', 'REVOKED'],
     ['PENDING_TRANSFER', 'REVOKED'],
     ['PENDING_ACTIVATION', 'INACTIVE'],
     ['REGISTER_INACTIVE', 'INACTIVE'],
@@ -71,13 +70,16 @@ describe('a state conflict', () => {
     );
   });
 
-  test('with a certificate that is ACTIVE is worth another attempt', async () => {
-    const { attempt } = setup({ update: failed('state-conflict'), describe: described('ACTIVE') });
-    const result = await attempt('REVOKED');
-    expect(result).toEqual(
-      failed('unavailable', 'the certificate is ACTIVE and cannot become REVOKED (no)'),
-    );
-  });
+  test.each(['ACTIVE', 'INACTIVE'])(
+    'with a certificate that is %s is worth another attempt',
+    async (status) => {
+      const { attempt } = setup({ update: failed('state-conflict'), describe: described(status) });
+      const result = await attempt('REVOKED');
+      expect(result).toEqual(
+        failed('contested', `the certificate is ${status} and cannot become REVOKED (no)`),
+      );
+    },
+  );
 
   test.each<FailureKind>(['throttled', 'unknown-result', 'unauthorized', 'not-found'])(
     'that cannot be looked into ends as the look did: %s',
@@ -119,6 +121,7 @@ describe('a failure', () => {
     ['unknown-result', true],
     ['unreachable', true],
     ['unknown-exception', true],
+    ['contested', true],
     ['unauthorized', false],
     ['not-found', false],
     ['invalid-request', false],

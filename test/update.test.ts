@@ -175,6 +175,11 @@ describe('the outcome of a call', () => {
     expect(outcomes).toEqual({ deactivator: deferred, revoker: deferred, other: deferred });
   });
 
+  test('that stayed contested is rejected, for a person to look at', () => {
+    const { outcomes } = ended(failed('contested'));
+    expect(outcomes['revoker']).toMatchObject({ kind: 'rejected', failureKind: 'state-conflict' });
+  });
+
   test.each<FailureKind>(['not-found', 'invalid-request', 'state-conflict'])(
     'that can never succeed is rejected for everybody: %s',
     (failureKind) => {
