@@ -53,6 +53,9 @@ const retryPolicy: RetryPolicy = { attempts: 5, baseMs: 200, capMs: 5000 };
 /** Being throttled is no failure of the request, but no update may hold its messages for ever. */
 const mostThrottled = 25;
 
+/** Somebody else's operation may come between once or twice; after that, it is the state's fault. */
+const mostContested = 3;
+
 type Grant = (release: ((feedback: Feedback) => void) | undefined) => void;
 
 export function createDispatcher(ports: DispatcherPorts): Dispatcher {
@@ -97,10 +100,17 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
 
   async function attemptUntilSettled(update: Update): Promise<Ending> {
     let throttled = 0;
+    let contested = 0;
     async function attempt(): Promise<Attempt<Ending, Ending>> {
       const ending = await attemptInSlot(update);
       if (ending.kind !== 'failed' || !isTransient(ending.failure.kind)) {
         return { kind: 'done', value: ending };
+      }
+      if (ending.failure.kind === 'contested' && ++contested === mostContested) {
+        return {
+          kind: 'done',
+          value: { kind: 'failed', failure: { ...ending.failure, kind: 'state-conflict' } },
+        };
       }
       const free = ending.failure.kind === 'throttled' && ++throttled < mostThrottled;
       return { kind: 'again', why: ending, free };

@@ -136,8 +136,6 @@ function applied(joiner: Joiner, leader: Joiner, call: CallStory): Outcome {
 
 function failed({ kind, name, message }: Failure, call: CallStory): Outcome {
   const cause = `${name}: ${message}`;
-  // It stayed contested through all the attempts: a person has to look.
-  if (kind === 'contested') return { kind: 'rejected', failureKind: 'state-conflict', cause, call };
   return isTransient(kind) || kind === 'unauthorized'
     ? { kind: 'deferred', failureKind: kind, cause, call }
     : { kind: 'rejected', failureKind: kind, cause, call };

@@ -410,6 +410,19 @@ describe('being throttled', () => {
     expect(outcomes['first']).toMatchObject({ kind: 'applied', call: { attempts: 21 } });
   });
 
+  test('is rejected after the third state conflict that another operation might explain', async () => {
+    const { ask, outcomes, throttle, certificates, clock } = setup();
+    await ask({ id: 'first' });
+    for (let attempt = 0; attempt < 3; attempt++) {
+      expect(outcomes).toEqual({});
+      await clock.advance(5000);
+      await throttle.fire();
+      await certificates.answer(failedAs('state-conflict'));
+      await certificates.answer({ kind: 'described', status: 'ACTIVE' });
+    }
+    expect(outcomes['first']).toMatchObject({ kind: 'rejected', failureKind: 'state-conflict' });
+  });
+
   test('counts as no attempt after other failures either', async () => {
     const { ask, kinds, throttle, certificates, clock } = setup();
     await ask({ id: 'first' });

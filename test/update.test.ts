@@ -163,6 +163,7 @@ describe('the outcome of a call', () => {
     'unknown-result',
     'unreachable',
     'unknown-exception',
+    'contested',
     'unauthorized',
   ])('that failed and may succeed later is deferred for everybody: %s', (failureKind) => {
     const { update, outcomes } = ended(failed(failureKind));
@@ -173,11 +174,6 @@ describe('the outcome of a call', () => {
       call: update.story,
     };
     expect(outcomes).toEqual({ deactivator: deferred, revoker: deferred, other: deferred });
-  });
-
-  test('that stayed contested is rejected, for a person to look at', () => {
-    const { outcomes } = ended(failed('contested'));
-    expect(outcomes['revoker']).toMatchObject({ kind: 'rejected', failureKind: 'state-conflict' });
   });
 
   test.each<FailureKind>(['not-found', 'invalid-request', 'state-conflict'])(
