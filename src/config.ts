@@ -19,6 +19,8 @@ export interface Config {
   readonly accountId?: string;
   /** What this process or container may use of the quota, UpdateCertificate calls per second. */
   readonly callsPerSecond: number;
+  /** How far it may probe beyond that while nothing is throttled; at least `callsPerSecond`. */
+  readonly mostCallsPerSecond: number;
   readonly logLevel: LogLevel;
   readonly stopTimeoutSeconds: number;
 }
@@ -42,7 +44,10 @@ const urlForm =
 
 const queueUrl = z
   .string()
-  .regex(/^https?:\/\/[^\s/]+\/\S+$/, { error: `${urlForm} is expected` })
+  // Its end is the queue's name, by which the Lambda function knows the lane.
+  .regex(/^https?:\/\/[^\s/]+\/([^\s?#]+\/)?[\w-]{1,80}(\.fifo)?$/, {
+    error: `${urlForm} is expected`,
+  })
   .refine((url) => !url.endsWith('.fifo'), {
     error: 'a standard queue is expected; a FIFO queue holds back a whole group for one message',
   });
@@ -72,6 +77,11 @@ const schema = z.object({
     1,
     'the part of the quota that may be used, above 0 and at most 1,',
   ).default(1),
+  PROBE_UP_TO_TPS: number(
+    leastRate,
+    10_000,
+    'how far the pace may probe, above 0 and at most 10000 calls per second,',
+  ).optional(),
   MAXIMUM_CONCURRENCY: number(
     1,
     1000,
@@ -84,7 +94,8 @@ const schema = z.object({
   LOG_LEVEL: z
     .enum(logLevels, { error: `one of ${logLevels.join(', ')} is expected` })
     .default('info'),
-  STOP_TIMEOUT_SECONDS: number(1, 3600, 'a number of seconds, 1 to 3600,').default(20),
+  // A poll under way takes a second at least, and is waited for.
+  STOP_TIMEOUT_SECONDS: number(2, 3600, 'a number of seconds, 2 to 3600,').default(20),
 });
 
 /** Variables of the contract that this version does not serve: better refused than ignored. */
@@ -103,9 +114,20 @@ const notServed: Readonly<Record<string, string>> = {
 export function readConfig(environment: Environment, region: string | undefined): ConfigReading {
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
   const parsed = schema.safeParse(given);
+  const callsPerSecond = parsed.success ? paceOf(parsed.data) : leastRate;
   const problems = [
     ...(parsed.success ? [] : parsed.error.issues.map((issue) => problemOf(issue, given))),
     ...problemsBetween(given, region),
+    ...(callsPerSecond < leastRate
+      ? [
+          `UPDATE_CERTIFICATE_TPS, QUOTA_SHARE, MAXIMUM_CONCURRENCY: they leave ${callsPerSecond} calls per second; at least ${leastRate} is expected`,
+        ]
+      : []),
+    ...(parsed.success && (parsed.data.PROBE_UP_TO_TPS ?? Infinity) < callsPerSecond
+      ? [
+          `PROBE_UP_TO_TPS: it holds ${quote(given['PROBE_UP_TO_TPS'])}; no less than this process's own ${callsPerSecond} calls per second is expected`,
+        ]
+      : []),
   ];
   if (!parsed.success || region === undefined || problems.length > 0) {
     return { kind: 'problems', problems };
@@ -120,11 +142,16 @@ export function readConfig(environment: Environment, region: string | undefined)
     deadLetterQueueUrl: env.DEAD_LETTER_QUEUE_URL,
     region,
     ...(accountId !== undefined && { accountId }),
-    callsPerSecond: (env.UPDATE_CERTIFICATE_TPS * env.QUOTA_SHARE) / env.MAXIMUM_CONCURRENCY,
+    callsPerSecond,
+    mostCallsPerSecond: env.PROBE_UP_TO_TPS ?? callsPerSecond,
     logLevel: env.LOG_LEVEL,
     stopTimeoutSeconds: env.STOP_TIMEOUT_SECONDS,
   };
   return { kind: 'config', config: Object.freeze(config) };
+}
+
+function paceOf(env: z.infer<typeof schema>): number {
+  return (env.UPDATE_CERTIFICATE_TPS * env.QUOTA_SHARE) / env.MAXIMUM_CONCURRENCY;
 }
 
 function problemOf(issue: z.core.$ZodIssue, given: Environment): string {
@@ -138,9 +165,7 @@ function problemsBetween(given: Environment, region: string | undefined): readon
   const names = [...lanes.map((lane) => queueVariable[lane]), 'DEAD_LETTER_QUEUE_URL'];
   const laneNames = names.slice(0, -1);
   return [
-    ...(region === undefined
-      ? ['AWS_REGION: it is not set, and no profile names a region; e.g. eu-west-1 is expected']
-      : []),
+    ...(region === undefined ? [regionProblem(given['AWS_REGION'])] : []),
     ...(laneNames.some((name) => given[name] !== undefined)
       ? []
       : [`${laneNames.join(', ')}: none is set; at least one queue to read from is expected`]),
@@ -162,6 +187,13 @@ function problemsBetween(given: Environment, region: string | undefined): readon
       given[name] === undefined ? [] : [`${name}: ${why}`],
     ),
   ];
+}
+
+/** Why the SDK has found no region. */
+function regionProblem(held: string | undefined): string {
+  return held === undefined
+    ? 'AWS_REGION: it is not set, and no profile names a region; e.g. eu-west-1 is expected'
+    : `AWS_REGION: it holds ${quote(held)}; a region such as eu-west-1 is expected`;
 }
 
 /** The region that a queue URL of AWS's names. */

@@ -26,7 +26,7 @@ export function deadLettersOf(
   const fullest = Object.fromEntries(
     // Ours come last, so they are what is kept of more than ten.
     Object.entries(all)
-      .toSorted(([a], [b]) => Number(a in ours) - Number(b in ours))
+      .toSorted(([a], [b]) => Number(Object.hasOwn(ours, a)) - Number(Object.hasOwn(ours, b)))
       .slice(-mostAttributes),
   );
   const room = largestMessageBytes - utf8Length(body);

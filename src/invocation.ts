@@ -52,8 +52,11 @@ export interface InvocationPorts extends Omit<DispatcherPorts, 'held' | 'stoppin
 /** Before the deadline, ms: from then on no call starts, and what has not started goes back. */
 const lastStartMs = 7000;
 
-/** Before the deadline, ms: what is still under way is cut, so that the answer gets out. */
-const lastAnswerMs = 1500;
+/** Before the deadline, ms: calls that are still under way are cut. */
+const lastCallMs = 1500;
+
+/** Before the deadline, ms: the answer goes out, whatever still hangs. */
+const lastAnswerMs = 500;
 
 /**
  * Handles one invocation. The ledger and the throttle live as long as the container.
@@ -68,35 +71,36 @@ export async function handleInvocation(
 ): Promise<SqsBatchResponse> {
   const { clock } = ports;
   const messages = event.Records.map((record) => messageOf(record, ports));
-  const failures: { readonly itemIdentifier: string }[] = [];
+  const settled = new Set<Message>();
   const [stopping, abandon, ended] = [
     new AbortController(),
     new AbortController(),
     new AbortController(),
   ];
-  void clock
-    .sleep(remainingMs - lastStartMs, ended.signal)
-    .then(() => stopping.abort('the invocation’s deadline is near'));
-  void clock.sleep(remainingMs - lastAnswerMs, ended.signal).then(() => abandon.abort());
-  const acknowledge = acknowledgeBy(ports, stopping.signal, (message) =>
-    failures.push({ itemIdentifier: message.messageId }),
-  );
+  const until = (beforeDeadlineMs: number): Promise<void> =>
+    clock.sleep(remainingMs - beforeDeadlineMs, ended.signal);
+  const stop = (): void => stopping.abort('the invocation’s deadline is near');
+  if (remainingMs <= lastStartMs) stop();
+  else void until(lastStartMs).then(stop);
+  void until(lastCallMs).then(() => abandon.abort());
+  const acknowledge = acknowledgeBy(ports, stopping.signal, (message) => settled.add(message));
   const pipeline = createPipeline({
     ...ports,
     acknowledge,
     stopping: stopping.signal,
     abandon: abandon.signal,
   });
-  await Promise.all(messages.map(pipeline.handle));
+  await Promise.race([Promise.all(messages.map(pipeline.handle)), until(lastAnswerMs)]);
   ended.abort();
-  return { batchItemFailures: failures };
+  const kept = messages.filter((message) => !settled.has(message));
+  return { batchItemFailures: kept.map(({ messageId }) => ({ itemIdentifier: messageId })) };
 }
 
-/** Deletes are Lambda's to make; delays and dead letters are ours. */
+/** Deletes are Lambda's to make, of what is `settled`; delays and dead letters are ours. */
 function acknowledgeBy(
   ports: InvocationPorts,
   hurry: AbortSignal,
-  keep: (message: Message) => void,
+  settled: (message: Message) => void,
 ): (message: Message, told: Acknowledgement) => Promise<Carried> {
   const carriers = new Map(
     Object.entries(ports.queues).map(([lane, queue]) => [
@@ -109,13 +113,13 @@ function acknowledgeBy(
     if (carrier === undefined) throw new Error(`no queue for lane ${message.lane}`);
     switch (told.kind) {
       case 'delete':
+        settled(message);
         return { done: true };
       case 'retry':
-        keep(message);
         return carrier.delay(message, told.afterSeconds);
       case 'dead-letter': {
         const sent = await carrier.deadLetter(message, told);
-        if (!sent.done) keep(message);
+        if (sent.done) settled(message);
         return sent;
       }
     }

@@ -59,7 +59,7 @@ export async function poll(ports: PollPorts): Promise<void> {
     if (stopping.aborted) break;
     const one = pollOnce().finally(() => polls.delete(one));
     polls.add(one);
-    if (polls.size >= most) await Promise.race(polls);
+    while (polls.size >= most) await Promise.race(polls);
   }
   await Promise.all(polls);
 }

@@ -1,9 +1,17 @@
-// Paces the slots with bottleneck (the only importer of it). One slot is one attempt; which update it
-// serves is asked when it fires.
+// Paces the slots with bottleneck (the only importer of it). A slot serves one attempt, or a few at
+// high rates; which updates it serves is asked when it fires.
 
 import Bottleneck from 'bottleneck';
-import type { Clock } from './clock.ts';
-import { adapt, intervalMs, startPace, type Feedback } from './pace.ts';
+import type { Clock, Random } from './clock.ts';
+import {
+  adapt,
+  slotOf,
+  startPace,
+  type Feedback,
+  type Pace,
+  type PaceEvent,
+  type PaceLimits,
+} from './pace.ts';
 
 /** What a slot does when it fires: it starts the most urgent attempt, or finds that none waits. */
 export type Serve = () => Promise<Feedback> | undefined;
@@ -17,48 +25,111 @@ export interface Throttle {
   readonly stop: () => Promise<void>;
 }
 
+export interface ThrottleOptions {
+  readonly limits: PaceLimits;
+  /** The longest that an attempt can take, ms; decides how many may run at once. */
+  readonly slowestCallMs: number;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
 /**
- * A throttle for this process.
- *
- * @param ceiling calls per second that may be used at most
- * @param slowestCallMs the longest that an attempt can take; decides how many may run at once
+ * A slot is put off by up to this part of the time to the next. Processes that start together do not
+ * stay in step; and one that shares the bucket unknowingly sees that it is empty, instead of always
+ * being the first to take what drops in.
+ */
+const jitter = 0.5;
+
+/** A slot that is so much overdue, ms, never comes: bottleneck waits by a clock that was set back. */
+const overdueMs = 2000;
+
+/**
+ * A throttle for this process. In any time it starts at most 1.5 slots' attempts, and the rate times
+ * that time; neither a stall, a thaw nor an idle hour is made up for.
  */
 export function createThrottle({
-  ceiling,
+  limits,
   slowestCallMs,
   clock,
-}: {
-  readonly ceiling: number;
-  readonly slowestCallMs: number;
-  readonly clock: Pick<Clock, 'now'>;
-}): Throttle {
-  let pace = startPace(ceiling);
+  random,
+}: ThrottleOptions): Throttle {
+  let pace = startPace(limits, clock.now());
+  let limiter = createLimiter(pace, slowestCallMs);
   let current: Serve = nobodyWaits;
   let due = false;
-  let stopped = false;
-  const limiter = new Bottleneck({
-    minTime: intervalMs(pace),
-    // Without it, minTime alone lets everything go at once after a stall of the event loop.
-    maxConcurrent: Math.ceil((ceiling * slowestCallMs) / 1000) + 1,
-  });
+  /** No slot's time comes before this, ms: bottleneck would make up for one that was late or paused. */
+  let nextMs = -Infinity;
+  /** Attempts that are out. */
+  let out = 0;
+  /** Ends the watch over the slot that is due. */
+  let fired = new AbortController();
+  const stopped = new AbortController();
 
   // One job at a time waits in bottleneck: it would register all of them with their times at once,
   // and neither a more urgent update nor a slower pace could come before them.
   function schedule(): void {
-    if (due || stopped) return;
+    if (due || stopped.signal.aborted) return;
     due = true;
-    void limiter.schedule(fire).catch(() => undefined); // rejects only when stop() drops it
+    fired = new AbortController();
+    const mine = limiter;
+    const job = mine.schedule(async () => {
+      if (mine !== limiter) return;
+      fired.abort();
+      await fire();
+    });
+    void job.catch(() => undefined); // rejects only when the limiter is dropped
+    void watch(fired.signal);
+  }
+
+  /** Starts afresh where bottleneck would wait for the system's clock to catch up with itself. */
+  async function watch(firing: AbortSignal): Promise<void> {
+    do {
+      await clock.sleep(slotOf(pace).intervalMs + overdueMs, firing);
+      if (firing.aborted) return;
+    } while (out >= mostAtOnce(limits, slowestCallMs));
+    void drop(limiter);
+    limiter = createLimiter(pace, slowestCallMs);
+    due = false;
+    schedule();
   }
 
   async function fire(): Promise<void> {
+    const arrivedAtMs = Math.max(clock.now(), nextMs);
+    const putOffMs = random() * jitter * slotOf(pace).intervalMs;
+    const baseMs = (): number => Math.max(arrivedAtMs, pace.pausedUntilMs);
+    while (clock.now() < baseMs() + putOffMs && !stopped.signal.aborted) {
+      await clock.sleep(Math.ceil(baseMs() + putOffMs - clock.now()), stopped.signal);
+    }
+    const slot = slotOf(pace);
+    nextMs = baseMs() + slot.intervalMs;
     due = false;
-    const attempt = current();
-    if (attempt === undefined) return;
+    const attempts: Promise<void>[] = [];
+    while (attempts.length < slot.attempts && !stopped.signal.aborted) {
+      const startedAtMs = clock.now();
+      const attempt = current();
+      if (attempt === undefined) break;
+      attempts.push(follow(attempt, startedAtMs));
+    }
+    if (attempts.length === 0) {
+      learn({ kind: 'idle' });
+      return;
+    }
+    learn({ kind: 'taken', attempts: attempts.length });
     schedule();
-    const feedback = await attempt;
-    const next = adapt(pace, feedback, clock.now());
-    if (next.rate !== pace.rate) limiter.updateSettings({ minTime: intervalMs(next) });
-    pace = next;
+    await Promise.all(attempts);
+  }
+
+  async function follow(attempt: Promise<Feedback>, startedAtMs: number): Promise<void> {
+    out++;
+    const feedback = await attempt.finally(() => out--);
+    if (feedback !== 'failed') learn({ kind: feedback, startedAtMs });
+  }
+
+  function learn(event: PaceEvent): void {
+    const before = slotOf(pace).intervalMs;
+    pace = adapt(pace, event, clock.now(), random);
+    const { intervalMs } = slotOf(pace);
+    if (intervalMs !== before) void limiter.updateSettings({ minTime: intervalMs });
   }
 
   return {
@@ -68,11 +139,30 @@ export function createThrottle({
     },
     rate: () => pace.rate,
     stop: async () => {
-      stopped = true;
-      await limiter.stop({ dropWaitingJobs: true });
-      await limiter.disconnect();
+      stopped.abort();
+      fired.abort();
+      await drop(limiter);
     },
   };
+}
+
+function createLimiter(pace: Pace, slowestCallMs: number): Bottleneck {
+  return new Bottleneck({
+    minTime: slotOf(pace).intervalMs,
+    // Without it, minTime alone lets everything go at once after a stall of the event loop.
+    maxConcurrent: mostAtOnce(pace.limits, slowestCallMs),
+  });
+}
+
+/** Slots that may be out at the same time: as many as fire while the slowest call lasts, and one. */
+function mostAtOnce({ ceiling }: PaceLimits, slowestCallMs: number): number {
+  return Math.ceil((ceiling * slowestCallMs) / 1000) + 1;
+}
+
+/** Ends a limiter once the attempts that it carries are over. */
+async function drop(limiter: Bottleneck): Promise<void> {
+  await limiter.stop({ dropWaitingJobs: true });
+  await limiter.disconnect();
 }
 
 function nobodyWaits(): undefined {}

@@ -4,7 +4,7 @@ import { createBatch } from './batch.ts';
 import type { Clock, Random } from './clock.ts';
 import type { Log } from './event.ts';
 import type { Message } from './message.ts';
-import type { LaneQueue, VisibilityChange } from './queue.ts';
+import type { LaneQueue, Taken } from './queue.ts';
 
 export interface VisibilityPorts {
   /** The messages to keep hidden, at this moment. */
@@ -19,25 +19,47 @@ export interface VisibilityPorts {
   readonly ended: AbortSignal;
 }
 
-/** Extends each held message once a third of its time is over. Resolves once ended. */
-export async function keepHidden(ports: VisibilityPorts): Promise<void> {
+export interface Visibility {
+  /** Extends each held message once a third of its time is over. Resolves once ended. */
+  readonly keepHidden: () => Promise<void>;
+  /**
+   * Extends a message no more, though it is still held. Resolves once no extension is on its way: one
+   * that arrived after the message was given back would hide it again.
+   */
+  readonly letGo: (message: Message) => Promise<void>;
+}
+
+export function createVisibility(ports: VisibilityPorts): Visibility {
   const { held, queue, visibilitySeconds, log, clock, random, ended } = ports;
   const hiddenSince = new WeakMap<Message, number>();
-  const extend = createBatch<VisibilityChange>({
-    send: queue.changeVisibility,
-    clock,
-    random,
-    hurry: ended,
-  });
+  const letGone = new WeakSet<Message>();
+  const onTheWay = new Map<Message, Promise<unknown>>();
+  const extend = createBatch<Message>({ send: extendHeld, clock, random, hurry: ended });
   const thirdMs = (visibilitySeconds * 1000) / 3;
+
+  function toHide(): readonly Message[] {
+    return held().filter((message) => !letGone.has(message));
+  }
+
+  /** Looks again: since a message became due it may have been settled, or given back. */
+  async function extendHeld(due: readonly Message[]): Promise<readonly Taken[]> {
+    const hiding = new Set(toHide());
+    const messages = due.filter((message) => hiding.has(message));
+    if (messages.length === 0) return due.map(() => ({ done: true }));
+    const sent = queue.changeVisibility(
+      messages.map(({ receiptHandle }) => ({ receiptHandle, seconds: visibilitySeconds })),
+    );
+    for (const message of messages) onTheWay.set(message, sent);
+    const answers = await sent;
+    for (const message of messages) onTheWay.delete(message);
+    const answerOf = new Map(messages.map((message, at) => [message, answers[at]]));
+    return due.map((message) => answerOf.get(message) ?? { done: true });
+  }
 
   async function hideAgain(message: Message): Promise<void> {
     hiddenSince.set(message, clock.now());
-    const taken = await extend({
-      receiptHandle: message.receiptHandle,
-      seconds: visibilitySeconds,
-    });
-    if (taken.done || !held().includes(message)) return;
+    const taken = await extend(message);
+    if (taken.done || !toHide().includes(message)) return;
     log.write(
       'warn',
       {
@@ -50,11 +72,21 @@ export async function keepHidden(ports: VisibilityPorts): Promise<void> {
     );
   }
 
-  while (!ended.aborted) {
-    await clock.sleep(thirdMs / 2, ended);
-    const dueAtMs = clock.now() - thirdMs;
-    for (const message of held()) {
-      if ((hiddenSince.get(message) ?? message.receivedAtMs) <= dueAtMs) void hideAgain(message);
-    }
-  }
+  return {
+    keepHidden: async () => {
+      for (;;) {
+        await clock.sleep(thirdMs / 2, ended);
+        if (ended.aborted) return;
+        const dueAtMs = clock.now() - thirdMs;
+        for (const message of toHide()) {
+          const sinceMs = hiddenSince.get(message) ?? message.receivedAtMs;
+          if (sinceMs <= dueAtMs) void hideAgain(message);
+        }
+      }
+    },
+    letGo: async (message) => {
+      letGone.add(message);
+      await onTheWay.get(message);
+    },
+  };
 }

@@ -13,7 +13,7 @@ import { poll } from './poll.ts';
 import type { DeadLetterQueue, LaneQueue } from './queue.ts';
 import type { Deployment } from './request.ts';
 import type { Throttle } from './throttle.ts';
-import { keepHidden } from './visibility.ts';
+import { createVisibility, type Visibility } from './visibility.ts';
 
 export interface WorkerPorts extends Omit<
   DispatcherPorts,
@@ -47,13 +47,13 @@ export async function work(
   const abandon = new AbortController();
   const ended = new AbortController();
   const carriers = new Map<Lane, Carrier>();
-  const givenBack = new WeakSet<Message>();
+  const visibilities = new Map<Lane, Visibility>();
 
   async function acknowledge(message: Message, told: Acknowledgement): Promise<Carried> {
     const carrier = carriers.get(message.lane);
     if (carrier === undefined) throw new Error(`no queue for lane ${message.lane}`);
     // An extension that comes after this would undo it.
-    if (told.kind === 'retry') givenBack.add(message);
+    if (told.kind === 'retry') await visibilities.get(message.lane)?.letGo(message);
     return carryOut(carrier, message, told);
   }
 
@@ -63,10 +63,11 @@ export async function work(
 
   async function workLane(lane: Lane, queue: LaneQueue): Promise<void> {
     carriers.set(lane, createCarrier(queue, { ...ports, hurry: stopping }));
-    const held = (): readonly Message[] =>
-      intake.held().filter((message) => message.lane === lane && !givenBack.has(message));
+    const held = (): readonly Message[] => intake.held().filter((message) => message.lane === lane);
     const common = { lane, queue, intake, log, clock, random, visibilitySeconds };
-    void keepHidden({ ...common, held, ended: ended.signal });
+    const visibility = createVisibility({ ...common, held, ended: ended.signal });
+    visibilities.set(lane, visibility);
+    void visibility.keepHidden();
     await poll({ ...common, waitSeconds, stopping, abandon: abandon.signal });
     await intake.empty();
   }

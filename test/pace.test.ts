@@ -1,88 +1,208 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { adapt, intervalMs, startPace, type Feedback, type Pace } from '../src/pace.ts';
+import { adapt, slotOf, startPace, type Pace, type PaceEvent } from '../src/pace.ts';
+import { randomFrom, simulate, type Figures, type Scenario } from './helpers/metered.ts';
+
+const half = (): number => 0.5;
 
 describe('a pace', () => {
-  test('starts at its ceiling', () => {
-    expect(startPace(10).rate).toBe(10);
-    expect(intervalMs(startPace(10))).toBe(100);
+  test('begins with the share that it was told', () => {
+    const pace = startPace({ share: 10, ceiling: 50 }, 0);
+    expect(pace.rate).toBe(10);
+    expect(slotOf(pace)).toEqual({ attempts: 1, intervalMs: 100 });
   });
 
-  test('falls by a fifth when an attempt was throttled', () => {
-    expect(adapt(startPace(10), 'throttled', 0).rate).toBe(8);
-    expect(intervalMs(adapt(startPace(10), 'throttled', 0))).toBe(125);
+  test('serves several attempts with each slot where bottleneck would be the limit', () => {
+    const limits = { share: 1000, ceiling: 1000 };
+    expect(slotOf(startPace(limits, 0))).toEqual({ attempts: 20, intervalMs: 20 });
   });
 
-  test('takes throttles within half a second for one signal', () => {
-    const [first, same, almost, next] = afterAll(startPace(10), [
-      ['throttled', 1000],
-      ['throttled', 1000],
-      ['throttled', 1499],
-      ['throttled', 1500],
+  test('yields to the first throttled call at once, and leaves the bucket alone for a moment', () => {
+    const pace = after(startPace({ share: 10, ceiling: 10 }, 0), [
+      [{ kind: 'throttled', startedAtMs: 1000 }, 1060],
     ]);
-    expect([first, same, almost]).toEqual([8, 8, 8]);
-    expect(next).toBeCloseTo(6.4);
+    expect(pace.rate).toBe(7);
+    expect(pace.pausedUntilMs).toBe(1360);
   });
 
-  test('counts half a second from the last time that it fell, not from the last throttle', () => {
-    const rates = afterAll(startPace(10), [
-      ['throttled', 0],
-      ['throttled', 400],
-      ['throttled', 600],
+  test('counts what was under way when it yielded as part of the same', () => {
+    const once = after(startPace({ share: 10, ceiling: 10 }, 0), [
+      [{ kind: 'throttled', startedAtMs: 1000 }, 1060],
     ]);
-    expect(rates.at(-1)).toBeCloseTo(6.4);
+    expect(after(once, [[{ kind: 'throttled', startedAtMs: 1050 }, 1110]])).toBe(once);
+    expect(after(once, [[{ kind: 'throttled', startedAtMs: 1400 }, 1460]]).rate).toBeCloseTo(4.9);
   });
 
-  test('wins back a hundredth of its ceiling with each success', () => {
-    const throttled = adapt(startPace(10), 'throttled', 0);
-    expect(adapt(throttled, 'succeeded', 0).rate).toBeCloseTo(8.1);
+  test('measures what the bucket gives from one empty bucket to the next', () => {
+    const events: [PaceEvent, number][] = [[{ kind: 'throttled', startedAtMs: 0 }, 60]];
+    for (let n = 1; n <= 65; n++)
+      events.push([{ kind: 'succeeded', startedAtMs: n * 153 }, n * 153]);
+    events.push([{ kind: 'throttled', startedAtMs: 10_000 }, 10_060]);
+    expect(after(startPace({ share: 10, ceiling: 10 }, 0), events).rate).toBeCloseTo(6.5);
   });
 
-  test('learns nothing from a failure that was no throttle', () => {
-    const pace = adapt(startPace(10), 'throttled', 0);
-    expect(adapt(pace, 'failed', 10_000)).toBe(pace);
+  test('never goes beyond its ceiling', () => {
+    const { startedAtMs } = run({
+      calls: 2000,
+      workers: [{ share: 10, ceiling: 20 }],
+      quota: () => 500,
+    });
+    expect(mostWithin(startedAtMs, 10_000)).toBeLessThanOrEqual(2 + 20 * 10);
   });
 
-  test('is back at its ceiling after 95 successes, from however far down', () => {
-    const slow: Pace = { ceiling: 10, rate: 0.5, loweredAtMs: 0 };
-    const successes = Array.from({ length: 95 }, () => ['succeeded', 0] as const);
-    expect(afterAll(slow, successes).at(-1)).toBeCloseTo(10);
-    expect(afterAll(slow, successes.slice(1)).at(-1)).toBeLessThan(9.95);
+  test('does not probe at all where the ceiling is its share', () => {
+    const { startedAtMs } = run({
+      calls: 2000,
+      workers: [{ share: 10, ceiling: 10 }],
+      quota: () => 500,
+    });
+    expect(mostWithin(startedAtMs, 10_000)).toBeLessThanOrEqual(2 + 10 * 10);
   });
 
-  test('stays between a twentieth of its ceiling and its ceiling, whatever it is told', () => {
-    const feedback = fc.constantFrom<Feedback>('throttled', 'succeeded', 'failed');
-    const told = fc.array(fc.tuple(feedback, fc.nat({ max: 1000 })), { size: 'medium' });
-    const ceiling = fc.double({ min: 0.1, max: 1000, noNaN: true });
+  test('goes back to its share after a minute without anything to do', () => {
+    const slow = after(startPace({ share: 10, ceiling: 10 }, 0), [
+      [{ kind: 'throttled', startedAtMs: 0 }, 60],
+      [{ kind: 'idle' }, 30_000],
+    ]);
+    expect(slow.rate).toBe(7);
+    expect(after(slow, [[{ kind: 'idle' }, 61_000]]).rate).toBe(10);
+  });
+
+  test('stays between a fiftieth of its share and its ceiling, whatever it is told', () => {
     fc.assert(
-      fc.property(told, ceiling, (attempts, ceiling) => {
-        let now = 0;
-        const rates = afterAll(
-          startPace(ceiling),
-          attempts.map(([feedback, waited]) => [feedback, (now += waited)]),
-        );
-        for (const rate of rates) {
-          expect(rate).toBeGreaterThanOrEqual(ceiling * 0.05);
-          expect(rate).toBeLessThanOrEqual(ceiling);
+      fc.property(histories, (history) => {
+        const limits = { share: 10, ceiling: 30 };
+        let pace = startPace(limits, 0);
+        for (const [event, atMs] of history) {
+          pace = adapt(pace, event, atMs, half);
+          expect(pace.rate).toBeGreaterThanOrEqual(0.2);
+          expect(pace.rate).toBeLessThanOrEqual(30);
+          expect(pace.pausedUntilMs - atMs).toBeLessThanOrEqual(5000);
         }
       }),
     );
   });
 
-  test('comes to rest at a twentieth of its ceiling in a storm of throttles', () => {
-    const storm = Array.from({ length: 20 }, (_, n) => ['throttled', n * 500] as const);
-    expect(afterAll(startPace(10), storm).at(-1)).toBe(0.5);
+  test('always recovers, whatever it was told before', () => {
+    fc.assert(
+      fc.property(histories, (history) => {
+        let pace = after(startPace({ share: 10, ceiling: 10 }, 0), history);
+        let now = history.at(-1)?.[1] ?? 0;
+        for (let calls = 0; calls < 2000; calls++) {
+          now = Math.max(now, pace.pausedUntilMs) + slotOf(pace).intervalMs;
+          pace = adapt(pace, { kind: 'taken', attempts: 1 }, now, half);
+          pace = adapt(pace, { kind: 'succeeded', startedAtMs: now }, now, half);
+        }
+        expect(pace.rate).toBe(10);
+      }),
+    );
   });
 });
 
-/** The rate after each of the attempts. */
-function afterAll(
-  start: Pace,
-  attempts: readonly (readonly [feedback: Feedback, atMs: number])[],
-): number[] {
-  let pace = start;
-  return attempts.map(([feedback, atMs]) => {
-    pace = adapt(pace, feedback, atMs);
-    return pace.rate;
+// The goals that this policy is held to: each on 20 seeds, and the worst of them counts.
+describe('of a quota, in virtual time', () => {
+  const ten = { share: 10, ceiling: 10 };
+  const quarter = { share: 2.5, ceiling: 2.5 };
+  const upToTen = { share: 2.5, ceiling: 10 };
+
+  test('that is known, one worker wastes nothing and is not throttled', () => {
+    const worst = worstOf({ calls: 3000, workers: [ten], quota: () => 10 });
+    expect(worst.utilisation).toBeGreaterThanOrEqual(0.99);
+    expect(worst.throttled).toBeLessThanOrEqual(0.005);
   });
+
+  test('that is divided among four who start together, nearly nothing is wasted', () => {
+    const worst = worstOf({
+      calls: 3000,
+      workers: [quarter, quarter, quarter, quarter],
+      quota: () => 10,
+    });
+    expect(worst.utilisation).toBeGreaterThanOrEqual(0.95);
+    expect(worst.throttled).toBeLessThanOrEqual(0.03);
+  });
+
+  test('that four were told a quarter of, one who is busy alone gets all within a minute', () => {
+    const worst = worstOf({
+      calls: 3000,
+      workers: [upToTen],
+      quota: () => 10,
+      countFromMs: 60_000,
+    });
+    expect(worst.ratePerSecond).toBeGreaterThanOrEqual(0.85 * 10);
+    expect(worst.throttled).toBeLessThanOrEqual(0.02);
+  });
+
+  test('that is really 7 where 10 was told, nearly nothing is wasted', () => {
+    const worst = worstOf({ calls: 3000, workers: [ten], quota: () => 7 });
+    expect(worst.utilisation).toBeGreaterThanOrEqual(0.98);
+    expect(worst.throttled).toBeLessThanOrEqual(0.04);
+  });
+
+  test('that was raised to 50 where 10 was told, four fifths are found within a minute', () => {
+    const workers = [{ share: 10, ceiling: 100 }];
+    const worst = worstOf({ calls: 6000, workers, quota: () => 50, countFromMs: 60_000 });
+    expect(worst.ratePerSecond).toBeGreaterThanOrEqual(0.8 * 50);
+    expect(worst.throttled).toBeLessThanOrEqual(0.02);
+  });
+
+  test('that another client takes 3 calls a second of, both get theirs', () => {
+    const worst = worstOf({ calls: 3000, workers: [ten], quota: () => 10, others: 3 });
+    expect(worst.utilisation).toBeGreaterThanOrEqual(0.97);
+    expect(worst.throttled).toBeLessThanOrEqual(0.03);
+    expect(worst.othersThrottled).toBeLessThanOrEqual(0.03);
+  });
+
+  test('that drops from 50 to 5 and comes back, little is wasted', () => {
+    const quota = (atMs: number): number => (atMs >= 20_000 && atMs < 80_000 ? 5 : 50);
+    const worst = worstOf({ calls: 3000, workers: [{ share: 50, ceiling: 50 }], quota });
+    expect(worst.utilisation).toBeGreaterThanOrEqual(0.93);
+    expect(worst.throttled).toBeLessThanOrEqual(0.04);
+  });
+});
+
+const histories = fc
+  .array(
+    fc.record({
+      kind: fc.constantFrom('taken', 'idle', 'succeeded', 'throttled'),
+      waitMs: fc.nat({ max: 3000 }),
+      lateMs: fc.nat({ max: 500 }),
+    }),
+    { maxLength: 300 },
+  )
+  .map((steps) => {
+    let atMs = 0;
+    return steps.map(({ kind, waitMs, lateMs }): [PaceEvent, number] => {
+      atMs += waitMs;
+      const event = { kind, attempts: 1, startedAtMs: Math.max(0, atMs - lateMs) };
+      return [event as PaceEvent, atMs];
+    });
+  });
+
+function after(start: Pace, history: readonly (readonly [PaceEvent, number])[]): Pace {
+  return history.reduce((pace, [event, atMs]) => adapt(pace, event, atMs, half), start);
+}
+
+function run(scenario: Scenario, seed = 1): Figures {
+  return simulate(scenario, randomFrom(seed));
+}
+
+function worstOf(scenario: Scenario): Omit<Figures, 'startedAtMs'> {
+  const all = Array.from({ length: 20 }, (_, seed) => run(scenario, seed));
+  return {
+    utilisation: Math.min(...all.map((one) => one.utilisation)),
+    throttled: Math.max(...all.map((one) => one.throttled)),
+    othersThrottled: Math.max(...all.map((one) => one.othersThrottled)),
+    ratePerSecond: Math.min(...all.map((one) => one.ratePerSecond)),
+  };
+}
+
+/** The most calls that started within any window of that length. */
+function mostWithin(startedAtMs: readonly number[], windowMs: number): number {
+  let from = 0;
+  let most = 0;
+  for (const [to, atMs] of startedAtMs.entries()) {
+    while (atMs - (startedAtMs[from] ?? 0) > windowMs) from++;
+    most = Math.max(most, to - from + 1);
+  }
+  return most;
 }

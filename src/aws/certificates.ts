@@ -12,16 +12,23 @@ import { failureOf } from './failure.ts';
 /** The longest that one call can take, ms; a slower answer counts as none. */
 export const slowestCallMs = 5000;
 
+/** An attempt is an update, and perhaps a look before or after it, ms. */
+export const slowestAttemptMs: number = 2 * slowestCallMs;
+
 /**
  * The IoT client, from the SDK's own environment. It makes one attempt a call: retries inside the
  * SDK would take no slot of the throttle.
  *
  * @param mostCalls calls that may be under way at the same time
+ * @param timeLimitMs the longest that one call may take; default `slowestCallMs`
  */
-export function createCertificates(mostCalls: number): Certificates {
+export function createCertificates(
+  mostCalls: number,
+  timeLimitMs: number = slowestCallMs,
+): Certificates {
   const client = new IoTClient({
     maxAttempts: 1,
-    requestHandler: httpHandler({ maxSockets: mostCalls, requestTimeoutMs: slowestCallMs }),
+    requestHandler: httpHandler({ maxSockets: mostCalls, requestTimeoutMs: timeLimitMs }),
   });
   return {
     update: async (certificateId, newStatus, abortSignal) => {

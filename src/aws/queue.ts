@@ -11,6 +11,7 @@ import {
   type Message as SqsMessage,
   type MessageAttributeValue,
 } from '@aws-sdk/client-sqs';
+import type { Failure } from '../call.ts';
 import type { Lane } from '../lane.ts';
 import { timesOf, type Message, type MessageAttribute } from '../message.ts';
 import { mostPerBatch, type DeadLetterQueue, type LaneQueue, type Taken } from '../queue.ts';
@@ -55,7 +56,7 @@ export function createLaneQueue(
         const { Messages = [] } = await client.send(command, { abortSignal });
         return { kind: 'messages', messages: Messages.map((m) => messageOf(m, lane, now())) };
       } catch (error) {
-        return { kind: 'failed', failure: failureOf(error) };
+        return { kind: 'failed', failure: sqsFailureOf(error) };
       }
     },
     delete: (receiptHandles) =>
@@ -115,16 +116,14 @@ export async function problemWith(
     );
     return undefined;
   } catch (error) {
-    const { name, message } = failureOf(error);
-    return missing(name)
+    const { name, message } = sqsFailureOf(error);
+    return missing.has(name)
       ? `there is no queue ${queueUrl} (${name})`
       : `queue ${queueUrl} cannot be used: ${name}: ${message}`;
   }
 }
 
-function missing(name: string): boolean {
-  return ['QueueDoesNotExist', 'AWS.SimpleQueueService.NonExistentQueue'].includes(name);
-}
+const missing: ReadonlySet<string> = new Set(['QueueDoesNotExist', 'NonExistentQueue']);
 
 /** A message as the SDK received it; what is missing becomes what covers and proves nothing. */
 function messageOf(message: SqsMessage, lane: Lane, receivedAtMs: number): Message {
@@ -194,10 +193,16 @@ const finalNames: ReadonlySet<string> = new Set([
   'InvalidParameterValue',
   'InvalidParameterValueException',
   'MessageNotInflight',
-  'QueueDoesNotExist',
+  ...missing,
 ]);
 
 function refused(error: unknown): Taken {
-  const { name, message } = failureOf(error);
+  const { name, message } = sqsFailureOf(error);
   return { done: false, final: finalNames.has(name), cause: `${name}: ${message}` };
+}
+
+/** The SDK takes a name from SQS's old protocol (x-amzn-query-error) where there is one, prefix and all. */
+function sqsFailureOf(error: unknown): Failure {
+  const failure = failureOf(error);
+  return { ...failure, name: failure.name.replace(/^AWS\.SimpleQueueService\./, '') };
 }

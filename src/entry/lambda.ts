@@ -7,7 +7,7 @@ import { wire } from './wire.ts';
 
 // Once per container: the throttle and the ledger outlive an invocation. A wrong environment fails
 // the start of the container, with all its problems in the log.
-const { config, ports } = await wire();
+const { config, ports } = await wire(loseNoLine);
 
 export async function handler(
   event: SqsEvent,
@@ -18,4 +18,9 @@ export async function handler(
 
 function laneOf(queueName: string): (typeof lanes)[number] | undefined {
   return lanes.find((lane) => config.queueUrls[lane]?.split('/').at(-1) === queueName);
+}
+
+/** What is revoked must be told: Lambda starts a container whose log works. */
+function loseNoLine(error: Error): never {
+  throw error;
 }

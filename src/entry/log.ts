@@ -4,8 +4,15 @@ import { destination, pino, stdTimeFunctions } from 'pino';
 import type { LogLevel } from '../config.ts';
 import type { Log } from '../event.ts';
 
-/** JSON lines on standard output, with the level by name and the time in ISO 8601. */
-export function createLog(level: LogLevel): Log {
+/**
+ * JSON lines on standard output, with the level by name and the time in ISO 8601.
+ *
+ * @param onLoss called when a line could not be written: nobody reads any more, the disk is full
+ */
+export function createLog(level: LogLevel, onLoss: (error: Error) => void): Log {
+  const stdout = destination({ dest: 1, sync: true });
+  // Without this, pino drops all that follows a broken pipe, and says nothing.
+  stdout.on('error', onLoss);
   const logger = pino(
     {
       level,
@@ -13,7 +20,7 @@ export function createLog(level: LogLevel): Log {
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    destination({ dest: 1, sync: true }),
+    stdout,
   );
   return { write: (at, fields, text) => logger[at](fields, text) };
 }

@@ -1,7 +1,7 @@
 // Puts the ports that the worker and the Lambda function share together, from the environment.
 
 import { askAccountId } from '../aws/account.ts';
-import { createCertificates, slowestCallMs } from '../aws/certificates.ts';
+import { createCertificates, slowestAttemptMs, slowestCallMs } from '../aws/certificates.ts';
 import {
   createDeadLetterQueue,
   createLaneQueue,
@@ -35,8 +35,11 @@ export class CannotStart extends Error {
   }
 }
 
-/** @throws CannotStart with all that is wrong with the environment */
-export async function wire(): Promise<Wired> {
+/**
+ * @param onLogLoss called when a line of the log could not be written
+ * @throws CannotStart with all that is wrong with the environment
+ */
+export async function wire(onLogLoss: (error: Error) => void): Promise<Wired> {
   const sqs = createSqsClient();
   // What the SDK finds: AWS_REGION, or the profile's. If nothing, the configuration says so, beside
   // whatever else is wrong.
@@ -44,21 +47,29 @@ export async function wire(): Promise<Wired> {
   const reading = readConfig(process.env, region);
   if (reading.kind === 'problems') throw new CannotStart(reading.problems);
   const { config } = reading;
-  const log = createLog(config.logLevel);
+  const log = createLog(config.logLevel, onLogLoss);
   const queues: Partial<Record<Lane, LaneQueue>> = {};
   for (const lane of lanes) {
     const queueUrl = config.queueUrls[lane];
     if (queueUrl === undefined) continue;
     queues[lane] = createLaneQueue(sqs, { lane, queueUrl, now: systemClock.now });
   }
-  const mostCalls = Math.min(500, Math.ceil((config.callsPerSecond * slowestCallMs) / 1000) + 1);
+  const mostCalls = Math.min(
+    500,
+    Math.ceil((config.mostCallsPerSecond * slowestCallMs) / 1000) + 1,
+  );
   const ports: WorkerPorts = {
     deployment: { accountId: config.accountId ?? (await accountId()), region: config.region },
     queues,
     deadLetters: createDeadLetterQueue(sqs, config.deadLetterQueueUrl),
     certificates: createCertificates(mostCalls),
     ledger: createMemoryLedger(),
-    throttle: createThrottle({ ceiling: config.callsPerSecond, slowestCallMs, clock: systemClock }),
+    throttle: createThrottle({
+      limits: { share: config.callsPerSecond, ceiling: config.mostCallsPerSecond },
+      slowestCallMs: slowestAttemptMs,
+      clock: systemClock,
+      random: Math.random,
+    }),
     log,
     clock: systemClock,
     random: Math.random,

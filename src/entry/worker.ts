@@ -21,11 +21,11 @@ for (const [signal, number] of [
 }
 
 try {
-  const wired = await wire();
+  const wired = await wire(stopWithoutLog);
   const problems = await wired.queueProblems();
   if (problems.length > 0) throw new CannotStart(problems);
   await run(wired);
-  process.exit(0); // whatever the cut-off left open must not keep us
+  process.exit(process.exitCode ?? 0); // whatever the cut-off left open must not keep us
 } catch (error) {
   if (!(error instanceof CannotStart)) throw error;
   console.error(error.message);
@@ -57,4 +57,12 @@ async function run({ config, log, ports }: Wired): Promise<void> {
       'stopped in time; these messages come back to the queue by themselves',
     );
   }
+}
+
+/** Nothing is revoked that nobody can read of: what has not been settled goes back. */
+function stopWithoutLog(error: Error): void {
+  if (process.exitCode === undefined)
+    console.error(`stopping: the log cannot be written (${error.message})`);
+  process.exitCode = 1;
+  stopping.abort('the log cannot be written');
 }

@@ -1,0 +1,306 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { readConfig, type Config, type Environment } from '../src/config.ts';
+
+const region = 'eu-west-1';
+const queueUrl = (name: string): string =>
+  `https://sqs.${region}.amazonaws.com/123456789012/${name}`;
+
+/** The least that is needed. */
+const least: Environment = {
+  INCIDENT_QUEUE_URL: queueUrl('incident'),
+  DEAD_LETTER_QUEUE_URL: queueUrl('dead-letter'),
+};
+
+function configOf(environment: Environment): Config {
+  const reading = readConfig({ ...least, ...environment }, region);
+  if (reading.kind === 'problems') throw new Error(reading.problems.join('\n'));
+  return reading.config;
+}
+
+function problemsOf(environment: Environment, inRegion = region): readonly string[] {
+  const reading = readConfig({ ...least, ...environment }, inRegion);
+  return reading.kind === 'problems' ? reading.problems : [];
+}
+
+describe('a configuration', () => {
+  test('needs one lane and the dead-letter queue, and has a default for the rest', () => {
+    expect(configOf({})).toEqual({
+      queueUrls: { incident: queueUrl('incident') },
+      deadLetterQueueUrl: queueUrl('dead-letter'),
+      region,
+      callsPerSecond: 10,
+      mostCallsPerSecond: 10,
+      logLevel: 'info',
+      stopTimeoutSeconds: 20,
+    });
+  });
+
+  test('takes all that the contract names', () => {
+    const environment = {
+      ALERT_QUEUE_URL: queueUrl('alert'),
+      ROTATION_QUEUE_URL: queueUrl('rotation'),
+      UPDATE_CERTIFICATE_TPS: '40',
+      QUOTA_SHARE: '0.5',
+      PROBE_UP_TO_TPS: '60',
+      MAXIMUM_CONCURRENCY: '4',
+      AWS_ACCOUNT_ID: '123456789012',
+      LOG_LEVEL: 'debug',
+      STOP_TIMEOUT_SECONDS: '7.5',
+    };
+    expect(configOf(environment)).toEqual({
+      queueUrls: {
+        incident: queueUrl('incident'),
+        alert: queueUrl('alert'),
+        rotation: queueUrl('rotation'),
+      },
+      deadLetterQueueUrl: queueUrl('dead-letter'),
+      region,
+      accountId: '123456789012',
+      callsPerSecond: 5,
+      mostCallsPerSecond: 60,
+      logLevel: 'debug',
+      stopTimeoutSeconds: 7.5,
+    });
+  });
+
+  test('is frozen, all of it', () => {
+    const config = configOf({});
+    expect(Object.isFrozen(config)).toBe(true);
+    expect(Object.isFrozen(config.queueUrls)).toBe(true);
+  });
+
+  test('takes an empty string for unset', () => {
+    const names = ['ALERT_QUEUE_URL', 'QUOTA_SHARE', 'AWS_ACCOUNT_ID', 'LOG_LEVEL', 'REDIS_URL'];
+    expect(configOf(Object.fromEntries(names.map((name) => [name, ''])))).toEqual(configOf({}));
+  });
+
+  test('does not mind whatever else is in the environment', () => {
+    expect(configOf({ PATH: '/usr/bin', HOME: undefined, NaN: 'NaN' })).toEqual(configOf({}));
+  });
+
+  test('takes queues of other clouds, of a VPC endpoint and of a sandbox', () => {
+    const urls = [
+      'https://sqs.cn-north-1.amazonaws.com.cn/123456789012/incident',
+      'https://vpce-1-a.sqs.eu-west-1.vpce.amazonaws.com/123456789012/incident',
+      'http://127.0.0.1:4566/000000000000/incident',
+      'http://localhost:4566/incident',
+    ];
+    for (const url of urls.slice(1)) {
+      expect(configOf({ INCIDENT_QUEUE_URL: url }).queueUrls).toEqual({ incident: url });
+    }
+    const chinese = { INCIDENT_QUEUE_URL: urls[0], DEAD_LETTER_QUEUE_URL: urls[1] };
+    expect(readConfig(chinese, 'cn-north-1')).toMatchObject({ kind: 'config' });
+  });
+});
+
+describe('a wrong environment', () => {
+  test('is told with every problem at once, each by its variable’s name', () => {
+    const problems = problemsOf(
+      {
+        INCIDENT_QUEUE_URL: 'incident',
+        ALERT_QUEUE_URL: queueUrl('alert.fifo'),
+        ROTATION_QUEUE_URL: 'https://sqs.us-east-1.amazonaws.com/123456789012/rotation',
+        DEAD_LETTER_QUEUE_URL: '',
+        UPDATE_CERTIFICATE_TPS: '0',
+        QUOTA_SHARE: '2',
+        MAXIMUM_CONCURRENCY: '-1',
+        AWS_ACCOUNT_ID: '12345',
+        LOG_LEVEL: 'loud',
+        STOP_TIMEOUT_SECONDS: 'soon',
+        REDIS_URL: 'redis://localhost',
+        LEDGER_TABLE: 'ledger',
+      },
+      region,
+    );
+    expect(problems.map((problem) => problem.split(':')[0]).toSorted()).toEqual([
+      'ALERT_QUEUE_URL',
+      'AWS_ACCOUNT_ID',
+      'DEAD_LETTER_QUEUE_URL',
+      'INCIDENT_QUEUE_URL',
+      'LEDGER_TABLE',
+      'LOG_LEVEL',
+      'MAXIMUM_CONCURRENCY',
+      'QUOTA_SHARE',
+      'REDIS_URL',
+      'ROTATION_QUEUE_URL',
+      'STOP_TIMEOUT_SECONDS',
+      'UPDATE_CERTIFICATE_TPS',
+    ]);
+  });
+
+  test('that holds nothing names all that is needed', () => {
+    const reading = readConfig({}, undefined);
+    expect(reading).toEqual({
+      kind: 'problems',
+      problems: [
+        'DEAD_LETTER_QUEUE_URL: it is not set; an SQS queue URL such as https://sqs.eu-west-1.amazonaws.com/123456789012/my-queue is expected',
+        'AWS_REGION: it is not set, and no profile names a region; e.g. eu-west-1 is expected',
+        'INCIDENT_QUEUE_URL, ALERT_QUEUE_URL, ROTATION_QUEUE_URL: none is set; at least one queue to read from is expected',
+      ],
+    });
+  });
+
+  test('shows what a variable holds, harmlessly', () => {
+    expect(problemsOf({ LOG_LEVEL: 'a\u001B[31mb' })).toEqual([
+      String.raw`LOG_LEVEL: it holds "a\u001b[31mb"; one of trace, debug, info, warn, error, fatal, silent is expected`,
+    ]);
+  });
+
+  test('has no region that the SDK takes', () => {
+    const problemsOf = (environment: Environment): unknown =>
+      readConfig({ ...least, ...environment }, undefined);
+    expect(problemsOf({})).toMatchObject({
+      problems: [
+        expect.stringMatching(/^AWS_REGION: it is not set, and no profile names a region/),
+      ],
+    });
+    expect(problemsOf({ AWS_REGION: 'eu_west' })).toMatchObject({
+      problems: ['AWS_REGION: it holds "eu_west"; a region such as eu-west-1 is expected'],
+    });
+  });
+
+  const numbers = [
+    '',
+    ' ',
+    '-1',
+    '+1',
+    'NaN',
+    'Infinity',
+    '1e9',
+    '1e1',
+    '0x10',
+    '1,5',
+    '.',
+    '1.',
+    ' 1',
+  ];
+  describe.each([
+    [
+      'UPDATE_CERTIFICATE_TPS',
+      ['0', '0.0', '10000.1', '1000000000', '99999999999999999999'],
+      ['1', '10000', '0.5'],
+    ],
+    ['QUOTA_SHARE', ['0', '2', '1.0001'], ['1', '0.001', '1.0']],
+    ['PROBE_UP_TO_TPS', ['0', '9', '10001', 'NaN'], ['10', '50.5', '10000']],
+    ['MAXIMUM_CONCURRENCY', ['0', '0.5', '1001'], ['1', '2', '1000']],
+    ['STOP_TIMEOUT_SECONDS', ['0', '1.9', '3601'], ['2', '3600', '2.5']],
+  ] as const)('%s', (name, wrong, right) => {
+    test.each([...numbers.slice(1), ...wrong])('may not be %j', (value) => {
+      expect(problemsOf({ [name]: value })).toEqual([
+        expect.stringMatching(new RegExp(`^${name}: it holds .*; .* is expected$`)),
+      ]);
+    });
+    test.each(right)('may be %j', (value) => {
+      expect(problemsOf({ [name]: value })).toEqual([]);
+    });
+  });
+
+  test.each([
+    'incident',
+    'arn:aws:sqs:eu-west-1:123456789012:incident',
+    'sqs.eu-west-1.amazonaws.com/123456789012/incident',
+    'ftp://sqs.eu-west-1.amazonaws.com/123456789012/incident',
+    'https://sqs.eu-west-1.amazonaws.com',
+    'https://sqs.eu-west-1.amazonaws.com/',
+    // The Lambda function knows its lane by the end of this: a slash there would hide the name.
+    'https://sqs.eu-west-1.amazonaws.com/123456789012/incident/',
+    'https://sqs.eu-west-1.amazonaws.com/123456789012/incident?x=y',
+    'https://sqs.eu-west-1.amazonaws.com/123456789012/two words',
+    ' https://sqs.eu-west-1.amazonaws.com/123456789012/incident',
+  ])('may not name a queue %j', (url) => {
+    expect(problemsOf({ INCIDENT_QUEUE_URL: url })).toEqual([
+      expect.stringMatching(
+        /^INCIDENT_QUEUE_URL: it holds .*; an SQS queue URL such as .* is expected$/,
+      ),
+    ]);
+  });
+
+  test('may not name a FIFO queue, whichever it is for', () => {
+    for (const name of [
+      'INCIDENT_QUEUE_URL',
+      'ALERT_QUEUE_URL',
+      'ROTATION_QUEUE_URL',
+      'DEAD_LETTER_QUEUE_URL',
+    ]) {
+      expect(problemsOf({ [name]: queueUrl('queue.fifo') })).toEqual([
+        expect.stringMatching(new RegExp(`^${name}: .*a standard queue is expected`)),
+      ]);
+    }
+  });
+
+  test('may not name one queue twice', () => {
+    expect(
+      problemsOf({
+        ROTATION_QUEUE_URL: queueUrl('incident'),
+        DEAD_LETTER_QUEUE_URL: queueUrl('incident'),
+      }),
+    ).toEqual([
+      'ROTATION_QUEUE_URL: it is the same queue as INCIDENT_QUEUE_URL; another is expected',
+      'DEAD_LETTER_QUEUE_URL: it is the same queue as INCIDENT_QUEUE_URL; another is expected',
+    ]);
+  });
+
+  test('may not name a queue of another region', () => {
+    expect(problemsOf({ ALERT_QUEUE_URL: queueUrl('alert') }, 'us-east-1')).toEqual([
+      'INCIDENT_QUEUE_URL: its queue is in eu-west-1, but the region is us-east-1; a queue there is expected',
+      'ALERT_QUEUE_URL: its queue is in eu-west-1, but the region is us-east-1; a queue there is expected',
+      'DEAD_LETTER_QUEUE_URL: its queue is in eu-west-1, but the region is us-east-1; a queue there is expected',
+    ]);
+  });
+
+  test('may not divide the quota until nothing is left that a timer can pace', () => {
+    const environment = {
+      UPDATE_CERTIFICATE_TPS: '0.001',
+      QUOTA_SHARE: '0.001',
+      MAXIMUM_CONCURRENCY: '1000',
+    };
+    expect(problemsOf(environment)).toEqual([
+      expect.stringMatching(/^UPDATE_CERTIFICATE_TPS, QUOTA_SHARE, MAXIMUM_CONCURRENCY: /),
+    ]);
+  });
+
+  test('may not ask for what this version does not serve', () => {
+    expect(problemsOf({ REDIS_URL: 'redis://localhost:6379' })).toEqual([
+      expect.stringMatching(/^REDIS_URL: this version cannot share the throttle yet; unset it/),
+    ]);
+    expect(problemsOf({ LEDGER_TABLE: 'ledger' })).toEqual([
+      expect.stringMatching(
+        /^LEDGER_TABLE: this version keeps the ledger in memory only; unset it/,
+      ),
+    ]);
+  });
+
+  test('is a configuration with sound numbers, or a list of problems, whatever it holds', () => {
+    const value = fc.oneof(
+      fc.string(),
+      fc.double().map(String),
+      fc.webUrl(),
+      fc.constantFrom('1', '0', ''),
+    );
+    const names = [
+      'UPDATE_CERTIFICATE_TPS',
+      'QUOTA_SHARE',
+      'MAXIMUM_CONCURRENCY',
+      'STOP_TIMEOUT_SECONDS',
+      'ALERT_QUEUE_URL',
+      'LOG_LEVEL',
+    ];
+    const environments = fc.dictionary(fc.constantFrom(...names), value, { noNullPrototype: true });
+    fc.assert(
+      fc.property(environments, (environment) => {
+        const reading = readConfig({ ...least, ...environment }, region);
+        if (reading.kind === 'problems') {
+          expect(reading.problems.length).toBeGreaterThan(0);
+          for (const problem of reading.problems) expect(problem).toMatch(/^[A-Z_, ]+: .+$/);
+          return;
+        }
+        const { callsPerSecond, stopTimeoutSeconds } = reading.config;
+        // Throttled, the pace falls to a twentieth; Node's timers know no more than 2^31 − 1 ms.
+        expect(20_000 / callsPerSecond).toBeLessThan(2 ** 31);
+        expect(callsPerSecond).toBeLessThanOrEqual(10_000);
+        expect(stopTimeoutSeconds).toBeGreaterThanOrEqual(2);
+      }),
+    );
+  });
+});

@@ -1,0 +1,45 @@
+// A wire to a server that can be cut and mended, as when a service is down for a while.
+
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { onTestFinished } from 'vitest';
+
+export interface Wire {
+  /** Instead of the server's own. */
+  readonly endpoint: string;
+  /** From now on nobody listens; connections are reset. */
+  readonly cut: () => Promise<void>;
+  readonly mend: () => Promise<void>;
+}
+
+/** A wire of the test that runs, to a server on loopback. */
+export async function wireTo(endpoint: string): Promise<Wire> {
+  const target = Number(new URL(endpoint).port);
+  const sockets = new Set<Socket>();
+  const server = createServer((near) => {
+    const far = connect(target, '127.0.0.1');
+    for (const [socket, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(socket);
+      socket.on('error', () => other.destroy()).on('close', () => sockets.delete(socket));
+      socket.pipe(other);
+    }
+  });
+  async function listen(port: number): Promise<void> {
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+  }
+  async function cut(): Promise<void> {
+    if (!server.listening) return;
+    const closed = once(server, 'close');
+    server.close();
+    for (const socket of sockets) socket.resetAndDestroy();
+    await closed;
+  }
+  await listen(0);
+  onTestFinished(cut);
+  const { port } = server.address() as AddressInfo;
+  return { endpoint: `http://127.0.0.1:${port}`, cut, mend: () => listen(port) };
+}
