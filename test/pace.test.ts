@@ -174,7 +174,7 @@ const histories = fc
     return steps.map(({ kind, waitMs, lateMs }): [PaceEvent, number] => {
       atMs += waitMs;
       const event = { kind, attempts: 1, startedAtMs: Math.max(0, atMs - lateMs) };
-      return [event as PaceEvent, atMs];
+      return [event, atMs];
     });
   });
 

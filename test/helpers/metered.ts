@@ -113,11 +113,10 @@ export function simulate(scenario: Scenario, random: Random): Figures {
 
   for (const limits of workers) work(limits);
   if (others > 0) at(17, callOften);
-  while (done < calls) {
-    const next = agenda.pop();
-    if (next === undefined) throw new Error('nothing happens any more');
+  for (let next = agenda.pop(); next !== undefined; next = agenda.pop()) {
     now = next.atMs;
     next.act();
+    if (done === calls) break;
   }
   return {
     utilisation: shortestMs(scenario) / now,

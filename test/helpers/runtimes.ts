@@ -22,7 +22,7 @@ interface Limits {
 }
 
 /** Ports of the test that runs. They call as often as they like, and back off by no time at all. */
-export function portsFor(
+function portsFor(
   sandbox: Sandbox,
   log: FakeLog,
   { timeLimitMs = slowestCallMs }: Limits = {},

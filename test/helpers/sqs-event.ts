@@ -3,7 +3,7 @@
 import type { SqsEvent, SqsRecord } from '../../src/invocation.ts';
 import { bodyOf } from './message.ts';
 
-export function recordOf(fields: Partial<SqsRecord> = {}): SqsRecord {
+function recordOf(fields: Partial<SqsRecord> = {}): SqsRecord {
   const messageId = fields.messageId ?? 'message-1';
   return {
     messageId,

@@ -8,6 +8,7 @@ import { execPath } from 'node:process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readConfig, type Config } from '../../src/config.ts';
 
 const repository = fileURLToPath(new URL('../../', import.meta.url));
 const topicArn = 'arn:aws:sns:eu-west-1:111122223333:on-call';
@@ -128,14 +129,20 @@ describe.each(lanes)('the %s lane', (lane) => {
     });
   });
 
-  it('takes batches that half the timeout is enough for', () => {
-    const pacePerContainer =
-      (Number(variable(lane, 'UPDATE_CERTIFICATE_TPS')) * Number(variable(lane, 'QUOTA_SHARE'))) /
-      Number(variable(lane, 'MAXIMUM_CONCURRENCY'));
-    expect(pacePerContainer).toBeGreaterThan(0);
-    expect(mappingOf(lane).BatchSize / pacePerContainer).toBeLessThanOrEqual(
+  it('takes batches that half the timeout is enough for, by the code’s own reckoning', () => {
+    const { callsPerSecond } = configOf(lane);
+    expect(mappingOf(lane).BatchSize / callsPerSecond).toBeLessThanOrEqual(
       functionOf(lane).Timeout / 2,
     );
+  });
+
+  it('lets a lane that is busy alone probe up to the whole quota', () => {
+    expect(configOf(lane).mostCallsPerSecond).toBe(10);
+  });
+
+  it('leaves time for a call after the code has stopped starting any', () => {
+    // invocation.ts stops 7 s before the deadline; an attempt takes 5 s at most, or twice that.
+    expect(functionOf(lane).Timeout).toBeGreaterThan(7 + 10);
   });
 
   it('waits a second for batches above ten, as Lambda requires', () => {
@@ -462,6 +469,21 @@ function mappingOf(lane: Lane): EventSourceMapping {
     .find(({ EventSourceArn }) => idOf(EventSourceArn) === `${lane}Queue`);
   if (mapping === undefined) throw new Error(`no event source mapping reads the ${lane} queue`);
   return mapping;
+}
+
+/** What the code makes of the environment that the template gives a lane's function. */
+function configOf(lane: Lane): Config {
+  const url = (queue: string): string =>
+    `https://sqs.eu-west-1.amazonaws.com/111122223333/${queue}`;
+  const given = functionOf(lane).Environment.Variables;
+  const environment = Object.entries(given).map(([name, value]) => {
+    if (typeof value === 'string') return [name, value];
+    const ref = idOf(value) ?? '';
+    return [name, ref === 'AWS::AccountId' ? '111122223333' : url(ref)];
+  });
+  const reading = readConfig(Object.fromEntries(environment), 'eu-west-1');
+  if (reading.kind === 'problems') throw new Error(reading.problems.join('; '));
+  return reading.config;
 }
 
 function variable(lane: Lane, name: string, from: Template = template): unknown {
