@@ -290,6 +290,24 @@ describe('a worker that is stopped', () => {
     expect(await user.counts(queues.urls.incident)).toEqual({ visible: 1, hidden: 0 });
   });
 
+  test('by the loss of its log gives back what is not settled, and exits with 1', async () => {
+    const { sandbox, user } = await setup();
+    const { iot, queues } = sandbox;
+    const child = start(sandbox, { UPDATE_CERTIFICATE_TPS: '5' });
+    await child.waitFor(() => child.of('started').length > 0);
+    child.stopReading();
+    const ids = await iot.seed({ count: 10 });
+    await user.sendAll(queues.urls.alert, ids.map(revoke));
+    expect(await child.ended).toBe(1);
+    expect(child.stderr()).toBe('stopping: the log cannot be written (write EPIPE)\n');
+    const revoked = ids.filter((id) => iot.status(id) === 'REVOKED').length;
+    expect(revoked).toBeLessThan(ids.length);
+    expect(await user.counts(queues.urls.alert)).toEqual({
+      visible: ids.length - revoked,
+      hidden: 0,
+    });
+  });
+
   test('by kill -9 loses nothing: the next one brings every certificate to its status', async () => {
     const { sandbox, user } = await setup();
     const { iot, queues } = sandbox;

@@ -17,6 +17,8 @@ export interface Child {
   /** Resolves once the predicate holds of the lines; rejects when the process ends before. */
   readonly waitFor: (predicate: (lines: readonly Line[]) => boolean) => Promise<void>;
   readonly stderr: () => string;
+  /** From now on nobody reads its standard output. */
+  readonly stopReading: () => void;
   /** Its exit code, or the signal that ended it; once all of its output has been read. */
   readonly ended: Promise<number | NodeJS.Signals>;
   readonly kill: (signal: NodeJS.Signals) => void;
@@ -66,6 +68,7 @@ export function startChild(file: string, environment: Readonly<Record<string, st
         look();
       }),
     stderr: () => stderr,
+    stopReading: () => void child.stdout?.destroy(),
     ended,
     kill: (signal) => void child.kill(signal),
     ask: async (question) => {
