@@ -299,7 +299,7 @@ describe('a worker that is stopped', () => {
     const ids = await iot.seed({ count: 10 });
     await user.sendAll(queues.urls.alert, ids.map(revoke));
     expect(await child.ended).toBe(1);
-    expect(child.stderr()).toBe('stopping: the log cannot be written (write EPIPE)\n');
+    expect(child.stderr()).toMatch(/^stopping: the log cannot be written \(.*EPIPE.*\)\n$/);
     const revoked = ids.filter((id) => iot.status(id) === 'REVOKED').length;
     expect(revoked).toBeLessThan(ids.length);
     expect(await user.counts(queues.urls.alert)).toEqual({

@@ -46,3 +46,16 @@ export function missing(command: string, parameters: readonly string[]): boolean
   console.warn(`SKIPPED ${command}: \`${[command, ...parameters].join(' ')}\` failed: ${cause}`);
   return true;
 }
+
+/**
+ * Whether the AWS CLI is missing, or too old to speak SQS's JSON protocol (since versions 1.30 and
+ * 2.14), which is all that the embedded SQS knows. Says so aloud.
+ */
+export function cannotSpeakSqs(): boolean {
+  if (missing('aws', ['--version'])) return true;
+  const { stdout } = spawnSync('aws', ['--version'], { encoding: 'utf8' });
+  const [, major = 0, minor = 0] = (/^aws-cli\/(\d+)\.(\d+)/.exec(stdout) ?? []).map(Number);
+  if (minor >= (major === 1 ? 30 : 14)) return false;
+  console.warn(`SKIPPED aws sqs: ${stdout.trim()} speaks SQS's old protocol only`);
+  return true;
+}

@@ -9,7 +9,7 @@ import { text } from 'node:stream/consumers';
 import type { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startQueues } from '../../src/sandbox/queues.ts';
-import { bareEnvironment, missing, run } from './command.ts';
+import { bareEnvironment, cannotSpeakSqs, run } from './command.ts';
 
 type Child = ChildProcessByStdio<null, Readable, Readable>;
 
@@ -17,7 +17,7 @@ const freePorts = { SANDBOX_SQS_PORT: '0', SANDBOX_IOT_PORT: '0' };
 // Starting Python, or Node with type stripping, takes a second or more on a busy machine.
 const patience = { timeout: 60_000 };
 const exampleId = /"certificateId":"([0-9a-f]{64})"/;
-const noAws = missing('aws', ['--version']);
+const noAws = cannotSpeakSqs();
 
 const children: Child[] = [];
 afterEach(() => {
