@@ -21,6 +21,8 @@ export interface Config {
   readonly callsPerSecond: number;
   /** How far it may probe beyond that while nothing is throttled; at least `callsPerSecond`. */
   readonly mostCallsPerSecond: number;
+  /** Redis or Valkey, which shares the pace among processes. */
+  readonly redisUrl?: string;
   readonly logLevel: LogLevel;
   readonly stopTimeoutSeconds: number;
 }
@@ -91,6 +93,12 @@ const schema = z.object({
     .string()
     .regex(/^\d{12}$/, { error: 'an account id of 12 digits is expected' })
     .optional(),
+  REDIS_URL: z
+    .string()
+    .regex(/^rediss?:\/\/[^\s/]+(\/\d*)?$/, {
+      error: 'a URL such as redis://host:6379 or rediss://user:password@host:6379/0 is expected',
+    })
+    .optional(),
   LOG_LEVEL: z
     .enum(logLevels, { error: `one of ${logLevels.join(', ')} is expected` })
     .default('info'),
@@ -100,8 +108,6 @@ const schema = z.object({
 
 /** Variables of the contract that this version does not serve: better refused than ignored. */
 const notServed: Readonly<Record<string, string>> = {
-  REDIS_URL:
-    'this version cannot share the throttle yet; unset it, and give each process its QUOTA_SHARE',
   LEDGER_TABLE:
     'this version keeps the ledger in memory only; unset it (duplicates cost a call each)',
 };
@@ -144,20 +150,28 @@ export function readConfig(environment: Environment, region: string | undefined)
     ...(accountId !== undefined && { accountId }),
     callsPerSecond,
     mostCallsPerSecond: env.PROBE_UP_TO_TPS ?? callsPerSecond,
+    ...(env.REDIS_URL !== undefined && { redisUrl: env.REDIS_URL }),
     logLevel: env.LOG_LEVEL,
     stopTimeoutSeconds: env.STOP_TIMEOUT_SECONDS,
   };
   return { kind: 'config', config: Object.freeze(config) };
 }
 
+/** What is shared by Redis need not be divided among containers beforehand. */
 function paceOf(env: z.infer<typeof schema>): number {
-  return (env.UPDATE_CERTIFICATE_TPS * env.QUOTA_SHARE) / env.MAXIMUM_CONCURRENCY;
+  const containers = env.REDIS_URL === undefined ? env.MAXIMUM_CONCURRENCY : 1;
+  return (env.UPDATE_CERTIFICATE_TPS * env.QUOTA_SHARE) / containers;
 }
 
 function problemOf(issue: z.core.$ZodIssue, given: Environment): string {
   const name = String(issue.path[0]);
-  const value = given[name];
-  return `${name}: ${value === undefined ? 'it is not set' : `it holds ${quote(value)}`}; ${issue.message}`;
+  return `${name}: ${holds(name, given[name])}; ${issue.message}`;
+}
+
+function holds(name: string, value: string | undefined): string {
+  if (value === undefined) return 'it is not set';
+  // It may hold a password.
+  return name === 'REDIS_URL' ? 'it holds something else' : `it holds ${quote(value)}`;
 }
 
 /** What is wrong between variables, whether or not each is right by itself. */

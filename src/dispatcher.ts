@@ -139,7 +139,7 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
     return new Promise((grant) => {
       grants.set(update, grant);
       waiting.add(update);
-      throttle.wake(serve);
+      throttle.wake(serve, waiting.mostUrgent);
     });
   }
 

@@ -14,6 +14,8 @@ export interface Priority<Waiter extends { readonly lane: Lane }> {
   promote(waiter: Waiter): void;
   /** Takes the waiter that the slot which fires now serves. */
   take(): Waiter | undefined;
+  /** The most urgent lane in which somebody waits. */
+  readonly mostUrgent: () => Lane | undefined;
   /** Takes everybody, in no particular order. */
   drain(): readonly Waiter[];
   readonly size: number;
@@ -52,6 +54,7 @@ export function createPriority<Waiter extends { readonly lane: Lane }>(): Priori
       if (first !== undefined) waiting[lane].delete(first);
       return first;
     },
+    mostUrgent: () => lanes.find((lane) => waiting[lane].size > 0),
     drain: () => {
       const all = lanes.flatMap((lane) => [...waiting[lane]]);
       for (const lane of lanes) waiting[lane].clear();

@@ -3,6 +3,7 @@
 
 import Bottleneck from 'bottleneck';
 import type { Clock, Random } from './clock.ts';
+import { lanes, type Lane } from './lane.ts';
 import {
   adapt,
   slotOf,
@@ -12,13 +13,18 @@ import {
   type PaceEvent,
   type PaceLimits,
 } from './pace.ts';
+import type { SharedQuota } from './shared-quota.ts';
 
 /** What a slot does when it fires: it starts the most urgent attempt, or finds that none waits. */
 export type Serve = () => Promise<Feedback> | undefined;
 
 export interface Throttle {
-  /** Work waits: fire slots until `serve` finds none. The newest `serve` replaces an older one. */
-  readonly wake: (serve: Serve) => void;
+  /**
+   * Work waits: fire slots until `serve` finds none. The newest `serve` replaces an older one.
+   * `mostUrgent` tells the lane for which a slot of a shared quota is asked; without it, the least
+   * urgent.
+   */
+  readonly wake: (serve: Serve, mostUrgent?: () => Lane | undefined) => void;
   /** Calls per second at present. */
   readonly rate: () => number;
   /** Drops the slot that is due; the process can end. */
@@ -31,6 +37,8 @@ export interface ThrottleOptions {
   readonly slowestCallMs: number;
   readonly clock: Clock;
   readonly random: Random;
+  /** The quota that this process shares with others; each slot is asked of it too. */
+  readonly shared?: SharedQuota;
 }
 
 /**
@@ -47,15 +55,12 @@ const overdueMs = 2000;
  * A throttle for this process. In any time it starts at most 1.5 slots' attempts, and the rate times
  * that time; neither a stall, a thaw nor an idle hour is made up for.
  */
-export function createThrottle({
-  limits,
-  slowestCallMs,
-  clock,
-  random,
-}: ThrottleOptions): Throttle {
+export function createThrottle(options: ThrottleOptions): Throttle {
+  const { limits, slowestCallMs, clock, random, shared } = options;
   let pace = startPace(limits, clock.now());
   let limiter = createLimiter(pace, slowestCallMs);
   let current: Serve = nobodyWaits;
+  let laneOf: () => Lane | undefined = leastUrgent;
   let due = false;
   /** No slot's time comes before this, ms: bottleneck would make up for one that was late or paused. */
   let nextMs = -Infinity;
@@ -100,8 +105,9 @@ export function createThrottle({
     while (clock.now() < baseMs() + putOffMs && !stopped.signal.aborted) {
       await clock.sleep(Math.ceil(baseMs() + putOffMs - clock.now()), stopped.signal);
     }
+    await takeShared();
     const slot = slotOf(pace);
-    nextMs = baseMs() + slot.intervalMs;
+    nextMs = Math.max(nextMs, baseMs() + slot.intervalMs);
     due = false;
     const attempts: Promise<void>[] = [];
     while (attempts.length < slot.attempts && !stopped.signal.aborted) {
@@ -119,6 +125,30 @@ export function createThrottle({
     await Promise.all(attempts);
   }
 
+  /** Waits until a slot of the shared quota is ours too, if there is one. */
+  async function takeShared(): Promise<void> {
+    if (shared === undefined) return;
+    while (!stopped.signal.aborted) {
+      const lane = laneOf();
+      if (lane === undefined) return;
+      const { attempts, intervalMs } = slotOf(pace);
+      const callsPerSecond = Math.max(limits.share, (attempts * 1000) / intervalMs);
+      const permit = await shared.slot({ lane, attempts, callsPerSecond });
+      switch (permit.kind) {
+        case 'granted':
+          await clock.sleep(permit.inMs, stopped.signal);
+          return;
+        case 'yield':
+          await clock.sleep(permit.forMs, stopped.signal);
+          break;
+        case 'unavailable':
+          // The slots that are left to the others go by.
+          nextMs = clock.now() + intervalMs / permit.part;
+          return;
+      }
+    }
+  }
+
   async function follow(attempt: Promise<Feedback>, startedAtMs: number): Promise<void> {
     out++;
     const feedback = await attempt.finally(() => out--);
@@ -133,8 +163,9 @@ export function createThrottle({
   }
 
   return {
-    wake: (serve) => {
+    wake: (serve, mostUrgent = leastUrgent) => {
       current = serve;
+      laneOf = mostUrgent;
       schedule();
     },
     rate: () => pace.rate,
@@ -166,3 +197,7 @@ async function drop(limiter: Bottleneck): Promise<void> {
 }
 
 function nobodyWaits(): undefined {}
+
+function leastUrgent(): Lane | undefined {
+  return lanes.at(-1);
+}

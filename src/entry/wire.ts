@@ -1,5 +1,7 @@
 // Puts the ports that the worker and the Lambda function share together, from the environment.
 
+import { randomUUID } from 'node:crypto';
+import type { SQSClient } from '@aws-sdk/client-sqs';
 import { askAccountId } from '../aws/account.ts';
 import { createCertificates, slowestAttemptMs, slowestCallMs } from '../aws/certificates.ts';
 import {
@@ -13,6 +15,8 @@ import type { Log } from '../event.ts';
 import { lanes, type Lane } from '../lane.ts';
 import { createMemoryLedger } from '../ledger.ts';
 import type { LaneQueue } from '../queue.ts';
+import { createRedisQuota, type RedisQuota } from '../redis/quota.ts';
+import type { Deployment } from '../request.ts';
 import { createThrottle } from '../throttle.ts';
 import type { WorkerPorts } from '../worker.ts';
 import { systemClock } from './clock.ts';
@@ -22,8 +26,8 @@ export interface Wired {
   readonly config: Config;
   readonly log: Log;
   readonly ports: WorkerPorts;
-  /** What is wrong with the queues, one sentence each; asks SQS. */
-  readonly queueProblems: () => Promise<readonly string[]>;
+  /** What is wrong with the queues and with Redis, one sentence each; asks them. */
+  readonly problems: () => Promise<readonly string[]>;
 }
 
 /** Why we cannot start; its message is for people, a line for each problem. */
@@ -58,8 +62,13 @@ export async function wire(onLogLoss: (error: Error) => void): Promise<Wired> {
     500,
     Math.ceil((config.mostCallsPerSecond * slowestCallMs) / 1000) + 1,
   );
+  const deployment = {
+    accountId: config.accountId ?? (await accountId()),
+    region: config.region,
+  };
+  const quota = openQuota(config, deployment, log);
   const ports: WorkerPorts = {
-    deployment: { accountId: config.accountId ?? (await accountId()), region: config.region },
+    deployment,
     queues,
     deadLetters: createDeadLetterQueue(sqs, config.deadLetterQueueUrl),
     certificates: createCertificates(mostCalls),
@@ -69,29 +78,51 @@ export async function wire(onLogLoss: (error: Error) => void): Promise<Wired> {
       slowestCallMs: slowestAttemptMs,
       clock: systemClock,
       random: Math.random,
+      ...(quota !== undefined && { shared: quota }),
     }),
     log,
     clock: systemClock,
     random: Math.random,
   };
-  const named = [
+  return { config, log, ports, problems: () => problemsWith(config, sqs, quota) };
+}
+
+/** The quota that processes share, if they share one. */
+function openQuota(
+  { redisUrl }: Config,
+  { accountId, region }: Deployment,
+  log: Log,
+): RedisQuota | undefined {
+  if (redisUrl === undefined) return undefined;
+  return createRedisQuota({
+    url: redisUrl,
+    name: `${accountId}/${region}`,
+    processId: randomUUID(),
+    log,
+    clock: systemClock,
+  });
+}
+
+async function problemsWith(
+  config: Config,
+  sqs: SQSClient,
+  quota: RedisQuota | undefined,
+): Promise<readonly string[]> {
+  const queues = [
     ...lanes.map((lane) => [queueVariable[lane], config.queueUrls[lane]] as const),
     ['DEAD_LETTER_QUEUE_URL', config.deadLetterQueueUrl] as const,
   ];
-  return {
-    config,
-    log,
-    ports,
-    queueProblems: async () => {
-      const problems = await Promise.all(
-        named.map(async ([name, url]) => {
-          const problem = url === undefined ? undefined : await problemWith(sqs, url);
-          return problem === undefined ? [] : [`${name}: ${problem}`];
-        }),
-      );
-      return problems.flat();
-    },
-  };
+  const problems = await Promise.all([
+    ...queues.map(async ([name, url]) =>
+      problem(name, url === undefined ? undefined : await problemWith(sqs, url)),
+    ),
+    quota?.problem().then((cause) => problem('REDIS_URL', cause)) ?? [],
+  ]);
+  return problems.flat();
+}
+
+function problem(name: string, cause: string | undefined): readonly string[] {
+  return cause === undefined ? [] : [`${name}: ${cause}`];
 }
 
 async function accountId(): Promise<string> {

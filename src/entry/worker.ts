@@ -22,7 +22,7 @@ for (const [signal, number] of [
 
 try {
   const wired = await wire(stopWithoutLog);
-  const problems = await wired.queueProblems();
+  const problems = await wired.problems();
   if (problems.length > 0) throw new CannotStart(problems);
   await run(wired);
   process.exit(process.exitCode ?? 0); // whatever the cut-off left open must not keep us
