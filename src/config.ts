@@ -190,7 +190,7 @@ function problemsBetween(given: Environment, region: string | undefined): readon
         : [`${name}: it is the same queue as ${same}; another is expected`];
     }),
     ...names.flatMap((name) => {
-      const queueRegion = regionOf(given[name]);
+      const queueRegion = regionOfQueue(given[name]);
       return region === undefined || queueRegion === undefined || queueRegion === region
         ? []
         : [
@@ -211,6 +211,6 @@ function regionProblem(held: string | undefined): string {
 }
 
 /** The region that a queue URL of AWS's names. */
-function regionOf(url: string | undefined): string | undefined {
+export function regionOfQueue(url: string | undefined): string | undefined {
   return /^https:\/\/sqs\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?\//.exec(url ?? '')?.[1];
 }

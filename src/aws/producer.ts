@@ -1,13 +1,10 @@
 // A lane's queue as those who send to it see it.
 
-import {
-  SendMessageBatchCommand,
-  SQSClient,
-  type BatchResultErrorEntry,
-} from '@aws-sdk/client-sqs';
+import { SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs';
 import type { FailureKind } from '../call.ts';
 import type { Producer } from '../command/send.ts';
 import type { Taken } from '../queue.ts';
+import { takenOfEach } from './batch-answer.ts';
 import { httpHandler } from './client.ts';
 import { failureOf } from './failure.ts';
 
@@ -40,10 +37,7 @@ export function createProducer(queueUrl: string, region: string | undefined): Pr
       const Entries = bodies.map((MessageBody, at) => ({ Id: String(at), MessageBody }));
       const command = new SendMessageBatchCommand({ QueueUrl: queueUrl, Entries });
       try {
-        const { Successful = [], Failed = [] } = await client.send(command);
-        const done = new Set(Successful.map(({ Id }) => Id));
-        const failed = new Map(Failed.map((entry) => [entry.Id, entry]));
-        return Entries.map(({ Id }) => (done.has(Id) ? { done: true } : takenOf(failed.get(Id))));
+        return takenOfEach(bodies.length, await client.send(command));
       } catch (error) {
         const { kind, name, message } = failureOf(error);
         const taken: Taken = {
@@ -56,11 +50,4 @@ export function createProducer(queueUrl: string, region: string | undefined): Pr
     },
     [Symbol.dispose]: () => client.destroy(),
   };
-}
-
-function takenOf(failed: BatchResultErrorEntry | undefined): Taken {
-  if (failed === undefined)
-    return { done: false, final: false, cause: 'SQS gave no answer for it' };
-  const { Code = 'Unknown', Message = '', SenderFault = false } = failed;
-  return { done: false, final: SenderFault, cause: `${Code}: ${Message}` };
 }

@@ -7,7 +7,6 @@ import {
   ReceiveMessageCommand,
   SendMessageCommand,
   SQSClient,
-  type BatchResultErrorEntry,
   type Message as SqsMessage,
   type MessageAttributeValue,
 } from '@aws-sdk/client-sqs';
@@ -15,6 +14,7 @@ import type { Failure } from '../call.ts';
 import type { Lane } from '../lane.ts';
 import { timesOf, type Message, type MessageAttribute } from '../message.ts';
 import { mostPerBatch, type DeadLetterQueue, type LaneQueue, type Taken } from '../queue.ts';
+import { takenOfEach, type BatchAnswer } from './batch-answer.ts';
 import { httpHandler } from './client.ts';
 import { failureOf } from './failure.ts';
 
@@ -159,31 +159,13 @@ function sdkAttributeOf(value: MessageAttribute): MessageAttributeValue {
   };
 }
 
-/** Makes a batch call of entries "0", "1", … and looks at what became of each. */
-async function inBatch(
-  size: number,
-  send: () => Promise<{
-    readonly Successful?: readonly { readonly Id: string | undefined }[] | undefined;
-    readonly Failed?: readonly BatchResultErrorEntry[] | undefined;
-  }>,
-): Promise<readonly Taken[]> {
+/** Makes a batch call, and looks at what became of each of its entries. */
+async function inBatch(size: number, send: () => Promise<BatchAnswer>): Promise<readonly Taken[]> {
   try {
-    const { Successful = [], Failed = [] } = await send();
-    const done = new Set(Successful.map(({ Id }) => Id));
-    const failed = new Map(Failed.map((entry) => [entry.Id, entry]));
-    return Array.from({ length: size }, (_, at) =>
-      done.has(String(at)) ? { done: true } : takenOf(failed.get(String(at))),
-    );
+    return takenOfEach(size, await send());
   } catch (error) {
     return Array.from({ length: size }, () => refused(error));
   }
-}
-
-function takenOf(failed: BatchResultErrorEntry | undefined): Taken {
-  if (failed === undefined)
-    return { done: false, final: false, cause: 'SQS gave no answer for it' };
-  const { Code = 'Unknown', Message = '', SenderFault = false } = failed;
-  return { done: false, final: SenderFault, cause: `${Code}: ${Message}` };
 }
 
 /** SQS's words for what it would refuse again (AWS service model). */

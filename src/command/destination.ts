@@ -1,6 +1,6 @@
 // The queue of a lane, as the environment names it.
 
-import { queueVariable, type Environment } from '../config.ts';
+import { queueVariable, regionOfQueue, type Environment } from '../config.ts';
 import type { Lane } from '../lane.ts';
 import { quote } from '../quote.ts';
 
@@ -20,8 +20,7 @@ export function destinationOf(lane: Lane, environment: Environment): Destination
   const name = queueVariable[lane];
   const queueUrl = environment[name] ?? '';
   if (/^https?:\/\/[^\s/]+\/\S+$/.test(queueUrl)) {
-    const region = /^https:\/\/sqs\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?\//.exec(queueUrl)?.[1];
-    return { kind: 'queue', queueUrl, region };
+    return { kind: 'queue', queueUrl, region: regionOfQueue(queueUrl) };
   }
   const held = queueUrl === '' ? 'it is not set' : `it holds ${quote(queueUrl)}`;
   return {
