@@ -103,7 +103,7 @@ const schema = z.object({
     .enum(logLevels, { error: `one of ${logLevels.join(', ')} is expected` })
     .default('info'),
   // A poll under way takes a second at least, and is waited for.
-  STOP_TIMEOUT_SECONDS: number(2, 3600, 'a number of seconds, 2 to 3600,').default(20),
+  STOP_TIMEOUT_SECONDS: number(1, 3600, 'a number of seconds, 1 to 3600,').default(20),
 });
 
 /** Variables of the contract that this version does not serve: better refused than ignored. */

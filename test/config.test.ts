@@ -184,7 +184,7 @@ describe('a wrong environment', () => {
     ['QUOTA_SHARE', ['0', '2', '1.0001'], ['1', '0.001', '1.0']],
     ['PROBE_UP_TO_TPS', ['0', '9', '10001', 'NaN'], ['10', '50.5', '10000']],
     ['MAXIMUM_CONCURRENCY', ['0', '0.5', '1001'], ['1', '2', '1000']],
-    ['STOP_TIMEOUT_SECONDS', ['0', '1.9', '3601'], ['2', '3600', '2.5']],
+    ['STOP_TIMEOUT_SECONDS', ['0', '0.9', '3601'], ['1', '3600', '2.5']],
   ] as const)('%s', (name, wrong, right) => {
     test.each([...numbers.slice(1), ...wrong])('may not be %j', (value) => {
       expect(problemsOf({ [name]: value })).toEqual([
