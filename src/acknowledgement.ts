@@ -27,6 +27,14 @@ const longestDelaySeconds: Readonly<Record<Lane, number>> = {
 
 const firstDelaySeconds = 5;
 
+/**
+ * What fails for days comes back ever more rarely, seconds per delivery: SQS moves a message to the
+ * dead-letter queue after 1000 of them at most, without a reason, and it must outlive its retention
+ * instead (infra/queues.yml).
+ */
+const patienceSeconds = 3;
+const longestPatienceSeconds = 3600;
+
 /** The acknowledgement that `outcomes` ask for; there is one for every request of the message. */
 export function acknowledgementFor(
   message: Pick<Message, 'lane' | 'receiveCount'>,
@@ -51,13 +59,19 @@ export function acknowledgementFor(
   }
 }
 
-/** 5 s, doubled with each delivery up to the lane's longest; the upper half of it is drawn by chance. */
+/**
+ * 5 s, doubled with each delivery up to the lane's longest, which grows after many; the upper half of
+ * it is drawn by chance.
+ */
 export function delaySeconds(
   { lane, receiveCount }: Pick<Message, 'lane' | 'receiveCount'>,
   random: Random,
 ): number {
   const bound = Math.min(
-    longestDelaySeconds[lane],
+    Math.max(
+      longestDelaySeconds[lane],
+      Math.min(patienceSeconds * receiveCount, longestPatienceSeconds),
+    ),
     firstDelaySeconds * 2 ** Math.max(0, Math.min(receiveCount, 30) - 1),
   );
   return Math.round(bound / 2 + random() * (bound / 2));

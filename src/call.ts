@@ -69,7 +69,7 @@ export async function call(
 ): Promise<CallResult> {
   if (wanted.lookFirst) {
     const seen = await certificates.describe(wanted.certificateId, signal);
-    if (seen.kind === 'failed') return seen;
+    if (seen.kind === 'failed') return ofLook(seen.failure);
     if (seen.status === 'REVOKED') return { ...seen, kind: 'unchanged', status: 'REVOKED' };
   }
   const answer = await certificates.update(wanted.certificateId, wanted.status, signal);
@@ -87,7 +87,7 @@ async function lookInto(
   signal: AbortSignal,
 ): Promise<CallResult> {
   const seen = await certificates.describe(wanted.certificateId, signal);
-  if (seen.kind === 'failed') return seen;
+  if (seen.kind === 'failed') return ofLook(seen.failure);
   const { status, awsRequestId } = seen;
   if ((status === 'INACTIVE' || status === 'REVOKED') && atLeast(status, wanted.status)) {
     return { kind: 'unchanged', status, ...(awsRequestId !== undefined && { awsRequestId }) };
@@ -100,6 +100,12 @@ async function lookInto(
       message: `the certificate is ${status} and cannot become ${wanted.status} (${conflict.message})`,
     },
   };
+}
+
+/** DescribeCertificate has a quota of its own: that it was throttled is no news of ours. */
+function ofLook(failure: Failure): CallResult {
+  const kind = failure.kind === 'throttled' ? 'unavailable' : failure.kind;
+  return { kind: 'failed', failure: { ...failure, kind } };
 }
 
 /** Whether another attempt may succeed without anybody doing anything. */

@@ -63,6 +63,7 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
   const updates = new Map<string, Update>();
   const waiting = createPriority<Update>();
   const grants = new Map<Update, Grant>();
+  const loads: Record<Lane, number> = { incident: 0, alert: 0, rotation: 0 };
   stopping.addEventListener('abort', releaseWaiting, { once: true });
 
   function settle(request: Request, message: Message): Promise<Outcome> {
@@ -75,12 +76,21 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
     return new Promise((resolve) => {
       const joiner: Joiner = { request, message, settle: resolve };
       if (decision.kind === 'open') open(joiner);
-      else if (join(decision.update, joiner).promoted) waiting.promote(decision.update);
+      else joinIt(decision.update, joiner);
     });
+  }
+
+  function joinIt(update: Update, joiner: Joiner): void {
+    const before = update.lane;
+    if (!join(update, joiner).promoted) return;
+    loads[before]--;
+    loads[update.lane]++;
+    waiting.promote(update);
   }
 
   function open(first: Joiner): void {
     const update = openUpdate(first);
+    loads[update.lane]++;
     updates.set(update.certificateId, update);
     void drive(update);
   }
@@ -92,6 +102,7 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
       (bug: unknown) => () => deferredByBug(bug),
     );
     updates.delete(update.certificateId);
+    loads[update.lane]--;
     for (const joiner of update.joined) joiner.settle(tell(joiner));
     // The call may have started before these were sent: either SQS's clock shows that it did not, or
     // they need a call of their own.
@@ -144,9 +155,9 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
   }
 
   function serve(): Promise<Feedback> | undefined {
+    const { promise, resolve } = Promise.withResolvers<Feedback>();
     const update = waiting.take();
     if (update === undefined) return undefined;
-    const { promise, resolve } = Promise.withResolvers<Feedback>();
     grants.get(update)?.(resolve);
     grants.delete(update);
     return promise;
@@ -170,7 +181,7 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
 
   return {
     settle,
-    load: (lane) => [...updates.values()].filter((update) => update.lane === lane).length,
+    load: (lane) => loads[lane],
   };
 }
 

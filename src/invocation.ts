@@ -42,8 +42,8 @@ export interface SqsBatchResponse {
 
 export interface InvocationPorts extends Omit<DispatcherPorts, 'held' | 'stopping' | 'abandon'> {
   readonly deployment: Deployment;
-  /** The lane whose queue has this name. */
-  readonly laneOf: (queueName: string) => Lane | undefined;
+  /** The lane of a queue, by its account and name: `123456789012/my-queue`, as its URL ends. */
+  readonly laneOf: (queue: string) => Lane | undefined;
   readonly queues: Readonly<Partial<Record<Lane, Pick<LaneQueue, 'delete' | 'changeVisibility'>>>>;
   readonly deadLetters: DeadLetterQueue;
   readonly log: Log;
@@ -127,8 +127,7 @@ function acknowledgeBy(
 }
 
 function messageOf(record: SqsRecord, { laneOf, clock }: InvocationPorts): Message {
-  const queueName = record.eventSourceARN.split(':').at(-1) ?? '';
-  const lane = laneOf(queueName);
+  const lane = laneOf(record.eventSourceARN.split(':').slice(-2).join('/'));
   if (lane === undefined) {
     throw new Error(
       `${record.eventSourceARN} is none of the lanes; INCIDENT_QUEUE_URL, ALERT_QUEUE_URL and ROTATION_QUEUE_URL name them`,

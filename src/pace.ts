@@ -71,7 +71,7 @@ const fewestMeasured = 4;
 /** After an empty bucket, ms, or the time of one call if that is longer. */
 const pauseMs = 300;
 /** Calls and time, ms, between two probes; less while we are far below our share or know nothing. */
-const patient = { calls: 70, ms: 8000 };
+const patient = { calls: 130, ms: 10000 };
 const eager = { calls: 20, ms: 3000 };
 const farBelow = 0.6;
 /** An empty bucket that long ago says nothing about today, ms. */
@@ -100,11 +100,11 @@ export function startPace(limits: PaceLimits, nowMs: number): Pace {
 }
 
 /** What a slot is worth now: it serves up to `attempts`, and the next one fires `intervalMs` later. */
-export function slotOf({ rate, probing }: Pace): {
+export function slotOf({ rate, probing, limits }: Pace): {
   readonly attempts: number;
   readonly intervalMs: number;
 } {
-  const callsPerSecond = probing ? rate * boost : rate;
+  const callsPerSecond = probing ? Math.min(rate * boost, limits.ceiling) : rate;
   const attempts = Math.max(1, Math.round(callsPerSecond / slotsPerSecond));
   return { attempts, intervalMs: (attempts * 1000) / callsPerSecond };
 }

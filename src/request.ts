@@ -142,12 +142,23 @@ export function readRequests(body: string, deployment: Deployment): Reading {
   if (content.kind === 'refused') return refused('malformed-body', content.reason);
   const parsed = requestSchema.safeParse(content.value);
   if (!parsed.success) {
-    const problems = parsed.error.issues.map((issue) =>
-      describe(issue, content.value, content.path),
-    );
+    const problems = [
+      ...(lacksCertificate(content.value) ? [nothingNamed(content.path)] : []),
+      ...parsed.error.issues.map((issue) => describe(issue, content.value, content.path)),
+    ];
     return refused(kindOf(content.value), problems.join('; '));
   }
   return locate(parsed.data, content.path, deployment);
+}
+
+function lacksCertificate(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  return !Object.hasOwn(value, 'certificateId') && !Object.hasOwn(value, 'certificateArn');
+}
+
+function nothingNamed(path: readonly string[]): string {
+  const at = [...path, 'certificateId'].join('.');
+  return `${at}: nothing is there; ${idForm}, or "certificateArn", are expected`;
 }
 
 /** Settles which certificate is meant, and that it is one of ours. */
@@ -157,10 +168,7 @@ function locate(body: RequestBody, path: readonly string[], deployment: Deployme
   const id = certificateId?.toLowerCase();
   if (certificateArn === undefined) {
     return id === undefined
-      ? refused(
-          'invalid-request',
-          `${at('certificateId')}: nothing is there; ${idForm}, or "certificateArn", are expected`,
-        )
+      ? refused('invalid-request', nothingNamed(path))
       : accepted({ certificateId: id, ...deployment }, rest);
   }
   const [, partition = '', region = '', accountId = '', arnId = ''] =

@@ -81,7 +81,7 @@ export async function work(
   const timeout = cutOff(stopTimeoutSeconds * 1000, { clock, stopping, abandon, ended });
   await Promise.race([finished, timeout]);
   ended.abort();
-  await throttle.stop();
+  void throttle.stop(); // it waits for the attempts that are out, which may never end
   return { unsettled: intake.held().length };
 }
 

@@ -79,6 +79,18 @@ describe('a message', () => {
 });
 
 describe('the delay of a message that comes back', () => {
+  test.each(['incident', 'alert', 'rotation'] as const)(
+    'lets the lane %s keep it for longer than ten days before SQS gives up on it',
+    (lane) => {
+      const counts = Array.from({ length: 1000 }, (_, n) => n + 1);
+      const shortest = counts.map((receiveCount) => delaySeconds({ lane, receiveCount }, () => 0));
+      const average = counts.map((receiveCount) => delaySeconds({ lane, receiveCount }, () => 0.5));
+      const days = (delays: number[]): number => delays.reduce((sum, s) => sum + s, 0) / 86_400;
+      expect(days(average)).toBeGreaterThan(10);
+      expect(days(shortest)).toBeGreaterThan(8);
+    },
+  );
+
   test.each<[Lane, number[]]>([
     ['incident', [5, 10, 20, 40, 80, 120, 120, 120, 120]],
     ['alert', [5, 10, 20, 40, 80, 160, 300, 300, 300]],
@@ -101,7 +113,7 @@ describe('the delay of a message that comes back', () => {
         const delay = delaySeconds({ lane, receiveCount }, () => random);
         expect(Number.isInteger(delay)).toBe(true);
         expect(delay).toBeGreaterThanOrEqual(3);
-        expect(delay).toBeLessThanOrEqual(bounds[lane]);
+        expect(delay).toBeLessThanOrEqual(Math.max(bounds[lane], Math.min(3600, 3 * receiveCount)));
       }),
     );
   });

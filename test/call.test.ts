@@ -81,13 +81,24 @@ describe('a state conflict', () => {
     },
   );
 
-  test.each<FailureKind>(['throttled', 'unknown-result', 'unauthorized', 'not-found'])(
+  test.each<FailureKind>(['unavailable', 'unknown-result', 'unauthorized', 'not-found'])(
     'that cannot be looked into ends as the look did: %s',
     async (kind) => {
       const { attempt } = setup({ update: failed('state-conflict'), describe: failed(kind) });
       expect(await attempt('REVOKED')).toEqual(failed(kind));
     },
   );
+});
+
+describe('a look that is throttled', () => {
+  test('is no news of the quota for updates', async () => {
+    const { attempt } = setup({ update: failed('state-conflict'), describe: failed('throttled') });
+    const result = await attempt('REVOKED');
+    expect(result).toMatchObject({
+      failure: { kind: 'unavailable', name: failed('throttled').failure.name },
+    });
+    expect(feedbackOf(result)).toBe('failed');
+  });
 });
 
 describe('a call that looks first, as the certificate was seen REVOKED before', () => {
@@ -108,8 +119,8 @@ describe('a call that looks first, as the certificate was seen REVOKED before', 
   });
 
   test('sends nothing where the look fails', async () => {
-    const { asked, attempt } = setup({ describe: failed('throttled') });
-    expect(await attempt('INACTIVE', { lookFirst: true })).toEqual(failed('throttled'));
+    const { asked, attempt } = setup({ describe: failed('unknown-result') });
+    expect(await attempt('INACTIVE', { lookFirst: true })).toEqual(failed('unknown-result'));
     expect(asked).toEqual(['describe c']);
   });
 });

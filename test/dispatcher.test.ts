@@ -309,10 +309,11 @@ describe('after REVOKED, a request for INACTIVE', () => {
   });
 
   test('is tried again when the look fails, and still sends nothing', async () => {
-    const { ask, kinds, sent, throttle, certificates } = await afterRevoked();
+    const { ask, kinds, sent, throttle, certificates, clock } = await afterRevoked();
     await ask({ id: 'weaker', newStatus: 'INACTIVE' });
     await throttle.fire();
     await certificates.answer(failedAs('throttled'));
+    await clock.advance(5000);
     await throttle.fire();
     await certificates.answer(describedAs('REVOKED'));
     expect(sent()).toEqual(['REVOKED', 'describe', 'describe']);

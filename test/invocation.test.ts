@@ -19,7 +19,7 @@ function setup(answer: (told: Told) => Taken | undefined = () => done) {
   const throttle = createFakeThrottle();
   const ports = {
     deployment,
-    laneOf: (name: string) => lanes.find((lane) => `${lane}-queue` === name),
+    laneOf: (queue: string) => lanes.find((lane) => queue.endsWith(`/${lane}-queue`)),
     queues: Object.fromEntries(lanes.map((lane) => [lane, queues.lane])),
     deadLetters: queues.deadLetters,
     certificates,

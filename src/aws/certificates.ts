@@ -31,19 +31,25 @@ export function createCertificates(
     requestHandler: httpHandler({ maxSockets: mostCalls, requestTimeoutMs: timeLimitMs }),
   });
   return {
-    update: async (certificateId, newStatus, abortSignal) => {
+    update: async (certificateId, newStatus, abandon) => {
       const command = new UpdateCertificateCommand({ certificateId, newStatus });
       try {
-        const { $metadata } = await client.send(command, { abortSignal });
+        const { $metadata } = await within(timeLimitMs, abandon, (abortSignal) =>
+          client.send(command, { abortSignal }),
+        );
         return { kind: 'updated', ...requestIdOf($metadata) };
       } catch (error) {
         return { kind: 'failed', failure: failureOf(error) };
       }
     },
-    describe: async (certificateId, abortSignal) => {
+    describe: async (certificateId, abandon) => {
       const command = new DescribeCertificateCommand({ certificateId });
       try {
-        const { certificateDescription, $metadata } = await client.send(command, { abortSignal });
+        const { certificateDescription, $metadata } = await within(
+          timeLimitMs,
+          abandon,
+          (abortSignal) => client.send(command, { abortSignal }),
+        );
         const status = certificateDescription?.status ?? 'of unknown status';
         return { kind: 'described', status, ...requestIdOf($metadata) };
       } catch (error) {
@@ -53,6 +59,27 @@ export function createCertificates(
   };
 }
 
+/** What the SDK does before the request, fetching credentials above all, ends with no limit of its own. */
+const beforehandMs = 1000;
+
+/** Ends a call by the time that it may take, whatever it is that hangs. */
+async function within<T>(
+  timeLimitMs: number,
+  abandon: AbortSignal,
+  send: (abortSignal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const limit = AbortSignal.timeout(timeLimitMs + beforehandMs);
+  const cut = AbortSignal.any([limit, abandon]);
+  const given = Promise.withResolvers<never>();
+  const giveUp = (): void => given.reject(cut.reason);
+  cut.addEventListener('abort', giveUp, { once: true });
+  if (cut.aborted) giveUp();
+  try {
+    return await Promise.race([send(cut), given.promise]);
+  } finally {
+    cut.removeEventListener('abort', giveUp);
+  }
+}
 function requestIdOf({ requestId }: { readonly requestId?: string | undefined }): {
   readonly awsRequestId?: string;
 } {

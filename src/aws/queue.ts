@@ -105,6 +105,9 @@ export function createDeadLetterQueue(client: SQSClient, queueUrl: string): Dead
   };
 }
 
+/** A queue that does not answer in this time cannot be used, ms. */
+const checkTimeoutMs = 5000;
+
 /** Why a queue cannot be used, in one sentence; undefined if it can. */
 export async function problemWith(
   client: SQSClient,
@@ -113,6 +116,7 @@ export async function problemWith(
   try {
     await client.send(
       new GetQueueAttributesCommand({ QueueUrl: queueUrl, AttributeNames: ['QueueArn'] }),
+      { abortSignal: AbortSignal.timeout(checkTimeoutMs), requestTimeout: checkTimeoutMs },
     );
     return undefined;
   } catch (error) {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // `iot-revoke`, from the command line.
 
+import './node-version.ts';
 import { readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { text } from 'node:stream/consumers';

@@ -16,8 +16,8 @@ export async function handler(
   return handleInvocation({ ...ports, laneOf }, event, context.getRemainingTimeInMillis());
 }
 
-function laneOf(queueName: string): (typeof lanes)[number] | undefined {
-  return lanes.find((lane) => config.queueUrls[lane]?.split('/').at(-1) === queueName);
+function laneOf(queue: string): (typeof lanes)[number] | undefined {
+  return lanes.find((lane) => config.queueUrls[lane]?.endsWith(`/${queue}`));
 }
 
 /** What is revoked must be told: Lambda starts a container whose log works. */

@@ -9,12 +9,13 @@ const echoMs = 200;
 
 const stopping = new AbortController();
 let askedAtMs = Infinity;
+let isWorking = false;
 for (const [signal, number] of [
   ['SIGTERM', 15],
   ['SIGINT', 2],
 ] as const) {
   process.on(signal, () => {
-    if (performance.now() - askedAtMs > echoMs) process.exit(128 + number); // asked twice: at once
+    if (!isWorking || performance.now() - askedAtMs > echoMs) process.exit(128 + number); // nothing to finish, or asked twice
     askedAtMs = Math.min(askedAtMs, performance.now());
     stopping.abort(`stopping on ${signal}`);
   });
@@ -24,6 +25,7 @@ try {
   const wired = await wire(stopWithoutLog);
   const problems = await wired.problems();
   if (problems.length > 0) throw new CannotStart(problems);
+  isWorking = true;
   await run(wired);
   process.exit(process.exitCode ?? 0); // whatever the cut-off left open must not keep us
 } catch (error) {
