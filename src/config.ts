@@ -23,6 +23,8 @@ export interface Config {
   readonly mostCallsPerSecond: number;
   /** Redis or Valkey, which shares the pace among processes. */
   readonly redisUrl?: string;
+  /** So many processes share the quota at most, as far as is known; 1 if nothing is. */
+  readonly processes: number;
   readonly logLevel: LogLevel;
   readonly stopTimeoutSeconds: number;
 }
@@ -95,8 +97,9 @@ const schema = z.object({
     .optional(),
   REDIS_URL: z
     .string()
-    .regex(/^rediss?:\/\/[^\s/]+(\/\d*)?$/, {
-      error: 'a URL such as redis://host:6379 or rediss://user:password@host:6379/0 is expected',
+    .refine(isRedisUrl, {
+      error:
+        'a URL such as redis://host:6379 or rediss://user:password@host:6379/0 is expected (in a password, %2F for / and so on)',
     })
     .optional(),
   LOG_LEVEL: z
@@ -105,6 +108,22 @@ const schema = z.object({
   // A poll under way takes a second at least, and is waited for.
   STOP_TIMEOUT_SECONDS: number(1, 3600, 'a number of seconds, 1 to 3600,').default(20),
 });
+
+/** A question mark or a hash in a password would make all that follows no part of the host. */
+function isRedisUrl(text: string): boolean {
+  if (!/^rediss?:\/\/[^\s/?#]+(\/\d*)?$/.test(text) || !URL.canParse(text)) return false;
+  const { hostname, username, password } = new URL(text);
+  return hostname !== '' && canDecode(username) && canDecode(password);
+}
+
+function canDecode(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** Variables of the contract that this version does not serve: better refused than ignored. */
 const notServed: Readonly<Record<string, string>> = {
@@ -151,6 +170,7 @@ export function readConfig(environment: Environment, region: string | undefined)
     callsPerSecond,
     mostCallsPerSecond: env.PROBE_UP_TO_TPS ?? callsPerSecond,
     ...(env.REDIS_URL !== undefined && { redisUrl: env.REDIS_URL }),
+    processes: env.MAXIMUM_CONCURRENCY,
     logLevel: env.LOG_LEVEL,
     stopTimeoutSeconds: env.STOP_TIMEOUT_SECONDS,
   };
@@ -184,7 +204,7 @@ function problemsBetween(given: Environment, region: string | undefined): readon
       ? []
       : [`${laneNames.join(', ')}: none is set; at least one queue to read from is expected`]),
     ...names.flatMap((name, at) => {
-      const same = names.slice(0, at).find((other) => given[other] && given[other] === given[name]);
+      const same = names.slice(0, at).find((other) => isSameQueue(given[other], given[name]));
       return same === undefined
         ? []
         : [`${name}: it is the same queue as ${same}; another is expected`];
@@ -208,6 +228,18 @@ function regionProblem(held: string | undefined): string {
   return held === undefined
     ? 'AWS_REGION: it is not set, and no profile names a region; e.g. eu-west-1 is expected'
     : `AWS_REGION: it holds ${quote(held)}; a region such as eu-west-1 is expected`;
+}
+
+/** Whether two URLs lead to one queue: AWS has more than one host name for it. */
+function isSameQueue(one: string | undefined, other: string | undefined): boolean {
+  if (one === undefined || other === undefined) return false;
+  if (!URL.canParse(one) || !URL.canParse(other)) return one === other;
+  const [a, b] = [new URL(one), new URL(other)];
+  if (a.pathname !== b.pathname) return false;
+  if (a.host === b.host) return true;
+  const [inA, inB] = [regionOfQueue(one), regionOfQueue(other)];
+  const isAws = (url: URL): boolean => /\.amazonaws\.com(\.cn)?$/.test(url.host);
+  return isAws(a) && isAws(b) && (inA === inB || inA === undefined || inB === undefined);
 }
 
 /** The region that a queue URL of AWS's names. */

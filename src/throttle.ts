@@ -25,7 +25,7 @@ export interface Throttle {
    * urgent.
    */
   readonly wake: (serve: Serve, mostUrgent?: () => Lane | undefined) => void;
-  /** Calls per second at present. */
+  /** Calls per second at present, of this process. */
   readonly rate: () => number;
   /** Drops the slot that is due; the process can end. */
   readonly stop: () => Promise<void>;
@@ -53,12 +53,13 @@ const overdueMs = 2000;
 
 /**
  * A throttle for this process. In any time it starts at most 1.5 slots' attempts, and the rate times
- * that time; neither a stall, a thaw nor an idle hour is made up for.
+ * that time; neither a stall, a thaw nor an idle hour is made up for. With a shared quota that holds
+ * for all processes together, but for 2 slots, and 1.5 more of each process while it is unavailable.
  */
 export function createThrottle(options: ThrottleOptions): Throttle {
   const { limits, slowestCallMs, clock, random, shared } = options;
   let pace = startPace(limits, clock.now());
-  let limiter = createLimiter(pace, slowestCallMs);
+  let limiter = createLimiter(spacingMs(pace), limits, slowestCallMs);
   let current: Serve = nobodyWaits;
   let laneOf: () => Lane | undefined = leastUrgent;
   let due = false;
@@ -66,9 +67,18 @@ export function createThrottle(options: ThrottleOptions): Throttle {
   let nextMs = -Infinity;
   /** Attempts that are out. */
   let out = 0;
+  /** Of the pace, what this process gets while others share the quota. */
+  let part = 1;
+  /** Nobody knows what the others do. */
+  let isAlone = false;
   /** Ends the watch over the slot that is due. */
   let fired = new AbortController();
   const stopped = new AbortController();
+
+  /** A shared quota paces the slots by itself; who asks it early has the next one in time. */
+  function spacingMs(pace: Pace): number {
+    return slotOf(pace).intervalMs / (shared === undefined ? 1 : 2);
+  }
 
   // One job at a time waits in bottleneck: it would register all of them with their times at once,
   // and neither a more urgent update nor a slower pace could come before them.
@@ -93,31 +103,34 @@ export function createThrottle(options: ThrottleOptions): Throttle {
       if (firing.aborted) return;
     } while (out >= mostAtOnce(limits, slowestCallMs));
     void drop(limiter);
-    limiter = createLimiter(pace, slowestCallMs);
+    limiter = createLimiter(spacingMs(pace), limits, slowestCallMs);
     due = false;
     schedule();
   }
 
   async function fire(): Promise<void> {
     const arrivedAtMs = Math.max(clock.now(), nextMs);
-    const putOffMs = random() * jitter * slotOf(pace).intervalMs;
     const baseMs = (): number => Math.max(arrivedAtMs, pace.pausedUntilMs);
-    while (clock.now() < baseMs() + putOffMs && !stopped.signal.aborted) {
-      await clock.sleep(Math.ceil(baseMs() + putOffMs - clock.now()), stopped.signal);
-    }
-    await takeShared();
+    const slotAtMs = shared === undefined ? arrivedAtMs : await takeShared(shared, baseMs);
+    const putOffMs = random() * jitter * slotOf(pace).intervalMs;
+    await until(() => Math.max(baseMs(), slotAtMs ?? 0) + putOffMs);
     const slot = slotOf(pace);
-    nextMs = Math.max(nextMs, baseMs() + slot.intervalMs);
+    if (shared === undefined) nextMs = Math.max(nextMs, baseMs() + slot.intervalMs);
     due = false;
+    const most = slotAtMs === undefined ? 0 : slot.attempts;
     const attempts: Promise<void>[] = [];
-    while (attempts.length < slot.attempts && !stopped.signal.aborted) {
+    while (attempts.length < most && !stopped.signal.aborted) {
       const startedAtMs = clock.now();
       const attempt = current();
       if (attempt === undefined) break;
       attempts.push(follow(attempt, startedAtMs));
     }
+    shared?.waits(laneOf());
     if (attempts.length === 0) {
-      learn({ kind: 'idle' });
+      // That others rest too, only the common quota knows.
+      if (shared === undefined || isAlone) learn({ kind: 'idle' });
+      // Without a slot, nobody was served who has come since.
+      if (slotAtMs === undefined && laneOf() !== undefined) schedule();
       return;
     }
     learn({ kind: 'taken', attempts: attempts.length });
@@ -125,27 +138,40 @@ export function createThrottle(options: ThrottleOptions): Throttle {
     await Promise.all(attempts);
   }
 
-  /** Waits until a slot of the shared quota is ours too, if there is one. */
-  async function takeShared(): Promise<void> {
-    if (shared === undefined) return;
+  /** Waits for our turn at the shared quota; tells when the slot begins, or undefined if nobody waits any more. */
+  async function takeShared(
+    quota: SharedQuota,
+    earliestMs: () => number,
+  ): Promise<number | undefined> {
+    await until(earliestMs);
     while (!stopped.signal.aborted) {
       const lane = laneOf();
-      if (lane === undefined) return;
-      const { attempts, intervalMs } = slotOf(pace);
-      const callsPerSecond = Math.max(limits.share, (attempts * 1000) / intervalMs);
-      const permit = await shared.slot({ lane, attempts, callsPerSecond });
+      if (lane === undefined) return undefined;
+      const permit = await quota.slot({ lane, pace });
+      part = permit.part;
+      isAlone = permit.kind === 'unavailable';
       switch (permit.kind) {
         case 'granted':
-          await clock.sleep(permit.inMs, stopped.signal);
-          return;
+          believe(permit.pace);
+          if (permit.rested) learn({ kind: 'idle' });
+          return clock.now() + permit.inMs;
         case 'yield':
+          believe(permit.pace);
           await clock.sleep(permit.forMs, stopped.signal);
           break;
         case 'unavailable':
           // The slots that are left to the others go by.
-          nextMs = clock.now() + intervalMs / permit.part;
-          return;
+          nextMs = clock.now() + slotOf(pace).intervalMs / permit.part;
+          return clock.now();
       }
+    }
+    return undefined;
+  }
+
+  /** Waits for a time that may be put off in the meantime. */
+  async function until(timeMs: () => number): Promise<void> {
+    while (clock.now() < timeMs() && !stopped.signal.aborted) {
+      await clock.sleep(Math.ceil(timeMs() - clock.now()), stopped.signal);
     }
   }
 
@@ -156,32 +182,40 @@ export function createThrottle(options: ThrottleOptions): Throttle {
   }
 
   function learn(event: PaceEvent): void {
-    const before = slotOf(pace).intervalMs;
-    pace = adapt(pace, event, clock.now(), random);
-    const { intervalMs } = slotOf(pace);
-    if (intervalMs !== before) void limiter.updateSettings({ minTime: intervalMs });
+    const nowMs = clock.now();
+    const change = (pace: Pace): Pace => adapt(pace, event, nowMs, random);
+    believe(change(pace));
+    shared?.revise(change);
+  }
+
+  function believe(newer: Pace): void {
+    const before = spacingMs(pace);
+    pace = newer;
+    if (spacingMs(pace) !== before) void limiter.updateSettings({ minTime: spacingMs(pace) });
   }
 
   return {
     wake: (serve, mostUrgent = leastUrgent) => {
       current = serve;
       laneOf = mostUrgent;
+      if (due) shared?.waits(laneOf());
       schedule();
     },
-    rate: () => pace.rate,
+    rate: () => pace.rate * part,
     stop: async () => {
       stopped.abort();
       fired.abort();
+      shared?.waits(undefined);
       await drop(limiter);
     },
   };
 }
 
-function createLimiter(pace: Pace, slowestCallMs: number): Bottleneck {
+function createLimiter(minTime: number, limits: PaceLimits, slowestCallMs: number): Bottleneck {
   return new Bottleneck({
-    minTime: slotOf(pace).intervalMs,
+    minTime,
     // Without it, minTime alone lets everything go at once after a stall of the event loop.
-    maxConcurrent: mostAtOnce(pace.limits, slowestCallMs),
+    maxConcurrent: mostAtOnce(limits, slowestCallMs),
   });
 }
 

@@ -31,6 +31,7 @@ describe('a configuration', () => {
       region,
       callsPerSecond: 10,
       mostCallsPerSecond: 10,
+      processes: 1,
       logLevel: 'info',
       stopTimeoutSeconds: 20,
     });
@@ -59,6 +60,7 @@ describe('a configuration', () => {
       accountId: '123456789012',
       callsPerSecond: 5,
       mostCallsPerSecond: 60,
+      processes: 4,
       logLevel: 'debug',
       stopTimeoutSeconds: 7.5,
     });
@@ -89,8 +91,78 @@ describe('a configuration', () => {
     for (const url of urls.slice(1)) {
       expect(configOf({ INCIDENT_QUEUE_URL: url }).queueUrls).toEqual({ incident: url });
     }
-    const chinese = { INCIDENT_QUEUE_URL: urls[0], DEAD_LETTER_QUEUE_URL: urls[1] };
+    const chinese = {
+      INCIDENT_QUEUE_URL: urls[0],
+      DEAD_LETTER_QUEUE_URL: `${urls[1]}-dead-letter`,
+    };
     expect(readConfig(chinese, 'cn-north-1')).toMatchObject({ kind: 'config' });
+  });
+});
+
+describe('a quota that Redis shares', () => {
+  test('is not divided among containers beforehand, but they are counted', () => {
+    const environment = { MAXIMUM_CONCURRENCY: '5', QUOTA_SHARE: '0.5' };
+    expect(configOf(environment)).toMatchObject({ callsPerSecond: 1, processes: 5 });
+    const redisUrl = 'redis://localhost:6379';
+    expect(configOf({ ...environment, REDIS_URL: redisUrl })).toMatchObject({
+      callsPerSecond: 5,
+      processes: 5,
+      redisUrl,
+    });
+  });
+
+  test.each([
+    'redis://localhost',
+    'redis://10.0.0.1:6379',
+    'redis://[::1]:6379/0',
+    'redis://:p%40ss%2Fw%23rd%3F@cache.example.com:6379',
+    'rediss://worker:secret@cache.example.com:6380/15',
+    'rediss://worker:%E2%82%AC@cache.example.com/',
+  ])('is at %s', (redisUrl) => {
+    expect(configOf({ REDIS_URL: redisUrl }).redisUrl).toBe(redisUrl);
+  });
+
+  test.each([
+    'localhost',
+    'localhost:6379',
+    'http://localhost:6379',
+    'redis:/hunter2',
+    'redis://',
+    'redis://:hunter2@',
+    'redis://localhost:port',
+    'redis://localhost:65536',
+    'redis://local host:6379',
+    'redis://:hunter2@localhost:6379/first',
+    'redis://:hunter2@localhost:6379?db=1',
+    'redis://:hunter2@localhost:6379/0#1',
+    'redis://:hunter2/x@localhost:6379',
+    'redis://:hunter2#x@localhost:6379',
+    'redis://:hunter2?x@localhost:6379',
+    'redis://:hunter2%@localhost:6379',
+    'redis://:hunter2%zz@localhost:6379',
+    'redis://:hunter2%ff@localhost:6379',
+    ' redis://:hunter2@localhost:6379',
+  ])('is not at %j; what it holds is not shown', (redisUrl) => {
+    expect(problemsOf({ REDIS_URL: redisUrl })).toEqual([
+      'REDIS_URL: it holds something else; a URL such as redis://host:6379 or rediss://user:password@host:6379/0 is expected (in a password, %2F for / and so on)',
+    ]);
+  });
+});
+
+describe('one queue under two names', () => {
+  test.each([
+    ['http://sqs.eu-west-1.amazonaws.com/123456789012/a', true],
+    ['https://eu-west-1.queue.amazonaws.com/123456789012/a', true],
+    ['https://sqs.eu-west-1.amazonaws.com/123456789012/b', false],
+    ['https://sqs.eu-west-1.amazonaws.com/210987654321/a', false],
+    ['http://127.0.0.1:9324/123456789012/a', false],
+  ])('%s: noticed %s', (url, isNoticed) => {
+    const lane = 'https://sqs.eu-west-1.amazonaws.com/123456789012/a';
+    const problems = problemsOf(
+      { INCIDENT_QUEUE_URL: lane, DEAD_LETTER_QUEUE_URL: url },
+      'eu-west-1',
+    );
+    expect(problems.some((problem) => problem.includes('the same queue'))).toBe(isNoticed);
   });
 });
 
@@ -108,7 +180,7 @@ describe('a wrong environment', () => {
         AWS_ACCOUNT_ID: '12345',
         LOG_LEVEL: 'loud',
         STOP_TIMEOUT_SECONDS: 'soon',
-        REDIS_URL: 'redis://localhost',
+        REDIS_URL: 'localhost:6379',
         LEDGER_TABLE: 'ledger',
       },
       region,
@@ -261,9 +333,6 @@ describe('a wrong environment', () => {
   });
 
   test('may not ask for what this version does not serve', () => {
-    expect(problemsOf({ REDIS_URL: 'redis://localhost:6379' })).toEqual([
-      expect.stringMatching(/^REDIS_URL: this version cannot share the throttle yet; unset it/),
-    ]);
     expect(problemsOf({ LEDGER_TABLE: 'ledger' })).toEqual([
       expect.stringMatching(
         /^LEDGER_TABLE: this version keeps the ledger in memory only; unset it/,
@@ -299,7 +368,7 @@ describe('a wrong environment', () => {
         // Throttled, the pace falls to a twentieth; Node's timers know no more than 2^31 − 1 ms.
         expect(20_000 / callsPerSecond).toBeLessThan(2 ** 31);
         expect(callsPerSecond).toBeLessThanOrEqual(10_000);
-        expect(stopTimeoutSeconds).toBeGreaterThanOrEqual(2);
+        expect(stopTimeoutSeconds).toBeGreaterThanOrEqual(1);
       }),
     );
   });

@@ -1,7 +1,9 @@
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Clock } from '../src/clock.ts';
-import type { Feedback } from '../src/pace.ts';
+import type { Lane } from '../src/lane.ts';
+import { startPace, type Feedback, type Pace } from '../src/pace.ts';
+import type { Permit, SharedQuota, SlotWish } from '../src/shared-quota.ts';
 import { createThrottle, type Serve, type Throttle } from '../src/throttle.ts';
 
 beforeEach(() => {
@@ -281,6 +283,272 @@ describe('a throttle that is stopped', () => {
   });
 });
 
+describe('a shared quota', () => {
+  const pace = (): Pace => startPace({ share: 10, ceiling: 10 }, performance.now());
+  const granted = (inMs = 0, rested = false): Permit => ({
+    kind: 'granted',
+    inMs,
+    pace: pace(),
+    rested,
+    part: 1,
+  });
+  const yields = (forMs: number): Permit => ({ kind: 'yield', forMs, pace: pace(), part: 1 });
+  const unavailable: Permit = { kind: 'unavailable', part: 0.25 };
+
+  test('is asked for each slot', async () => {
+    const { throttle, serveOnly, firedAtMs, wishes } = share(() => granted());
+    throttle.wake(serveOnly(3));
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(firedAtMs).toHaveLength(3);
+    expect(wishes).toHaveLength(4); // the last finds nobody, as it cannot know
+  });
+
+  test('is asked again after a while, for the lane of that moment', async () => {
+    const answers = [yields(1000), yields(1000), granted()];
+    const { throttle, always, firedAtMs, wishes } = share(() => answers.shift() ?? yields(1e6));
+    let lane: Lane = 'rotation';
+    throttle.wake(always, () => lane);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(firedAtMs).toEqual([]);
+    lane = 'alert';
+    await vi.advanceTimersByTimeAsync(1000);
+    lane = 'incident';
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(wishes.map(({ lane }) => lane).slice(0, 3)).toEqual(['rotation', 'alert', 'incident']);
+    expect(firedAtMs).toHaveLength(1);
+  });
+
+  test('grants a slot that serves whoever is most urgent when it begins', async () => {
+    const { throttle } = share(() => granted(500));
+    const served: string[] = [];
+    let lane: Lane = 'rotation';
+    throttle.wake(
+      () => {
+        served.push(lane);
+        return Promise.resolve('succeeded');
+      },
+      () => (served.length === 0 ? lane : undefined),
+    );
+    await vi.advanceTimersByTimeAsync(400);
+    expect(served).toEqual([]);
+    lane = 'incident';
+    await vi.advanceTimersByTimeAsync(200);
+    expect(served).toEqual(['incident']);
+  });
+
+  test('grants slots that are put off by half an interval at most, from when they begin', async () => {
+    const random = (): number => 0.99;
+    const begunAtMs = performance.now();
+    const { throttle, serveOnly } = share(() => granted(500), { random });
+    const calledAtMs: number[] = [];
+    const serve = serveOnly(1);
+    throttle.wake(() => {
+      calledAtMs.push(performance.now() - begunAtMs);
+      return serve();
+    });
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(calledAtMs[0]).toBeGreaterThanOrEqual(545);
+    expect(calledAtMs[0]).toBeLessThanOrEqual(555);
+  });
+
+  test('uses each slot to the full, however the calls are put off', async () => {
+    let nextMs = 0;
+    let n = 0;
+    const { throttle, always, firedAtMs } = share(
+      () => {
+        const now = performance.now();
+        if (now < nextMs - 100) return yields(nextMs - 100 - now);
+        const inMs = Math.max(0, nextMs - now);
+        nextMs = Math.max(nextMs, now) + 100;
+        return granted(inMs);
+      },
+      { random: () => (n++ * 0.37) % 1 },
+    );
+    throttle.wake(always);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(firedAtMs.length).toBeGreaterThanOrEqual(598);
+    expectPaced(firedAtMs, 10, 1.5);
+  });
+
+  test('that is unavailable leaves this process its part of the rate, and gives it all back', async () => {
+    let isAway = true;
+    const { throttle, always, firedAtMs } = share(() => (isAway ? unavailable : granted()));
+    throttle.wake(always);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expectPaced(firedAtMs, 2.5);
+    expect(firedAtMs.length).toBeGreaterThanOrEqual(49);
+    expect(throttle.rate()).toBe(2.5);
+    isAway = false;
+    const before = firedAtMs.length;
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(firedAtMs.length - before).toBeGreaterThanOrEqual(195);
+    expectPaced(firedAtMs, 10);
+    expect(throttle.rate()).toBe(10);
+  });
+
+  test('that takes its time to find out that it is unavailable is not made up for', async () => {
+    const { throttle, always, firedAtMs } = share(async () => {
+      await new Promise((resolve) => setTimeout(resolve, 600));
+      return unavailable;
+    });
+    throttle.wake(always);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expectPaced(firedAtMs, 2.5);
+    expect(firedAtMs.length).toBeGreaterThanOrEqual(19);
+  });
+
+  test('knows the pace; a pause that others have begun holds here too', async () => {
+    const { throttle, always, firedAtMs } = share(() => ({
+      kind: 'granted',
+      inMs: 0,
+      pace: { ...pace(), rate: 5, pausedUntilMs: 3000 },
+      rested: false,
+      part: 0.5,
+    }));
+    const beginsInMs = 3000 - performance.now();
+    throttle.wake(always);
+    await vi.advanceTimersByTimeAsync(beginsInMs - 10);
+    expect(firedAtMs).toEqual([]);
+    expect(throttle.rate()).toBe(2.5); // its part of the 5
+    await vi.advanceTimersByTimeAsync(2000);
+    expectPaced(firedAtMs, 5);
+    expect(firedAtMs.length).toBeGreaterThanOrEqual(9);
+  });
+
+  test('grants a slot that waits for a pause which began in the meantime', async () => {
+    const answers = [granted(), granted(50)];
+    const { throttle, firedAtMs } = share(() => answers.shift() ?? yields(1e6));
+    throttle.wake(() => {
+      firedAtMs.push(Date.now());
+      return after(120, 'throttled');
+    });
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(gapsOf(firedAtMs)).toEqual([expect.toSatisfy((gap: number) => gap >= 120 + 300)]);
+  });
+
+  test('is told what the attempts teach', async () => {
+    const { throttle, serveOnly, revised } = share(() => granted());
+    throttle.wake(serveOnly(2));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(revised()).toMatchObject({ givenSinceEmpty: 2, tokens: expect.closeTo(-1, 0) });
+  });
+
+  test('alone knows that all rest: that nobody waits here says nothing', async () => {
+    let rested = false;
+    const { throttle, serveOnly, revised } = share(() => granted(0, rested));
+    throttle.wake(serveOnly(1));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(revised().tokens).toBeLessThan(0);
+    rested = true;
+    throttle.wake(serveOnly(1));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(revised().tokens).toBeGreaterThan(0);
+  });
+
+  test('that is unavailable lets this process find out by itself that it rests', async () => {
+    const { throttle, serveOnly, revised } = share(() => unavailable);
+    throttle.wake(serveOnly(1));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(revised().tokens).toBeGreaterThan(0);
+  });
+
+  test('is told where this process waits after each slot, and when that becomes more urgent', async () => {
+    const answers = [granted(), yields(60_000)];
+    const { throttle, told } = share(() => answers.shift() ?? granted());
+    const waiting: Lane[] = ['alert', 'rotation'];
+    const serve = (): Promise<Feedback> | undefined =>
+      waiting.shift() && Promise.resolve('succeeded');
+    throttle.wake(serve, () => waiting[0]);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(told).toEqual(['rotation']);
+    waiting.unshift('incident');
+    throttle.wake(serve, () => waiting[0]);
+    expect(told).toEqual(['rotation', 'incident']);
+    await vi.advanceTimersByTimeAsync(70_000);
+    expect(told).toEqual(['rotation', 'incident', 'rotation', undefined, undefined]);
+  });
+
+  test('is not asked while nobody waits, and whoever comes then is served', async () => {
+    let lane: Lane | undefined = 'rotation';
+    const { throttle, serveOnly, firedAtMs, wishes } = share(() =>
+      wishes.length === 1 ? yields(1000) : granted(),
+    );
+    throttle.wake(serveOnly(5), () => lane);
+    await vi.advanceTimersByTimeAsync(500);
+    lane = undefined; // served elsewhere, or stopped
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect([firedAtMs, wishes.length]).toEqual([[], 1]);
+    lane = 'incident';
+    throttle.wake(serveOnly(1), () => (firedAtMs.length === 0 ? lane : undefined));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect([firedAtMs.length, wishes.length]).toEqual([1, 2]);
+  });
+
+  test('does not lose one who comes just when it turns out that nobody waits', async () => {
+    const asked: (Lane | undefined)[] = [undefined, 'alert', 'alert', 'alert'];
+    const { throttle, serveOnly, firedAtMs } = share(() => granted());
+    throttle.wake(serveOnly(1), () => (asked.length > 0 ? asked.shift() : undefined));
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(firedAtMs).toHaveLength(1);
+  });
+
+  test.each([
+    ['its turn', () => yields(60_000)],
+    ['its slot', () => granted(60_000)],
+  ])('lets a throttle stop that waits for %s', async (_what, answer) => {
+    const { throttle, always, firedAtMs, told } = share(answer);
+    throttle.wake(always);
+    await vi.advanceTimersByTimeAsync(500);
+    const stopped = throttle.stop();
+    await vi.advanceTimersByTimeAsync(10);
+    await stopped;
+    expect(told).toContain(undefined);
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(firedAtMs).toEqual([]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test('carries several attempts with a slot at high rates', async () => {
+    const { throttle, always, firedAtMs } = share(
+      () => ({
+        kind: 'granted',
+        inMs: 0,
+        pace: startPace({ share: 1000, ceiling: 1000 }, 0),
+        rested: false,
+        part: 1,
+      }),
+      { rate: 1000 },
+    );
+    throttle.wake(always);
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(firedAtMs.length).toBeGreaterThanOrEqual(1960);
+    expectPaced(firedAtMs, 1000, 1.5 * 20);
+  });
+
+  /** A throttle, and what its quota heard of it. */
+  function share(
+    answer: (wish: SlotWish) => Permit | Promise<Permit>,
+    options: Parameters<typeof setup>[0] = {},
+  ): ReturnType<typeof setup> & {
+    wishes: SlotWish[];
+    told: (Lane | undefined)[];
+    revised: () => Pace;
+  } {
+    const wishes: SlotWish[] = [];
+    const told: (Lane | undefined)[] = [];
+    let revised = pace();
+    const shared: SharedQuota = {
+      slot: async (wish) => {
+        wishes.push(wish);
+        return answer(wish);
+      },
+      waits: (lane) => void told.push(lane),
+      revise: (change) => (revised = change(revised)),
+    };
+    return { ...setup({ ...options, shared }), wishes, told, revised: () => revised };
+  }
+});
+
 /**
  * In each window from one call to another: no more calls than the burst, and the rate times its length.
  * A timer may fire a little late, which brings a call that much closer to the next.
@@ -307,7 +575,19 @@ function after(ms: number, feedback: Feedback): Promise<Feedback> {
   });
 }
 
-function setup({ rate = 10, slowestCallMs = 5000, attemptMs = 0, random = zero } = {}): {
+function setup({
+  rate = 10,
+  slowestCallMs = 5000,
+  attemptMs = 0,
+  random = zero,
+  shared,
+}: {
+  readonly rate?: number;
+  readonly slowestCallMs?: number;
+  readonly attemptMs?: number;
+  readonly random?: () => number;
+  readonly shared?: SharedQuota;
+} = {}): {
   throttle: Throttle;
   firedAtMs: number[];
   always: Serve;
@@ -315,7 +595,13 @@ function setup({ rate = 10, slowestCallMs = 5000, attemptMs = 0, random = zero }
 } {
   const firedAtMs: number[] = [];
   const limits = { share: rate, ceiling: rate };
-  const throttle = createThrottle({ limits, slowestCallMs, clock: createFakeClock(), random });
+  const throttle = createThrottle({
+    limits,
+    slowestCallMs,
+    clock: createFakeClock(),
+    random,
+    ...(shared !== undefined && { shared }),
+  });
   function always(): Promise<Feedback> {
     firedAtMs.push(Date.now());
     return after(attemptMs, 'succeeded');

@@ -89,7 +89,7 @@ export async function wire(onLogLoss: (error: Error) => void): Promise<Wired> {
 
 /** The quota that processes share, if they share one. */
 function openQuota(
-  { redisUrl }: Config,
+  { redisUrl, processes }: Config,
   { accountId, region }: Deployment,
   log: Log,
 ): RedisQuota | undefined {
@@ -98,6 +98,7 @@ function openQuota(
     url: redisUrl,
     name: `${accountId}/${region}`,
     processId: randomUUID(),
+    processes,
     log,
     clock: systemClock,
   });

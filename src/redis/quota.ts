@@ -1,25 +1,34 @@
-// One quota among processes, in Redis or Valkey (7 or later): a script hands out the slots of an
-// account and region one after another, the most urgent lane first.
+// One quota among processes, in Redis or Valkey (7 or later): the slots of an account and region come
+// one after another at a pace that all have in common, and the most urgent lane goes first.
 //
 // A script of our own, and not bottleneck's clustering: there the lanes of another process would come
 // too late, each client's own clock decides when the next slot is (one that is ahead stops all the
 // others), and 2.19.5 never recovers from FLUSHALL or a freeze of ten seconds, because Redis 7
 // prefixes the errors that it compares ("ERR SETTINGS_KEY_NOT_FOUND", "ERR UNKNOWN_CLIENT"). Here
-// Redis's clock decides, and whatever is lost is made anew by the next call.
+// Redis's clock decides, and whatever is lost is made anew by the next question.
+//
+// The pace is in Redis too: if each process measured its own part, each would probe and be throttled
+// by itself. Whoever learns something changes the newest version, or tries again.
 
-import { Redis } from 'ioredis';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../event.ts';
-import { lanes } from '../lane.ts';
+import { lanes, type Lane } from '../lane.ts';
+import { slotOf, type Pace } from '../pace.ts';
 import type { Permit, SharedQuota, SlotWish } from '../shared-quota.ts';
+import { connect } from './connection.ts';
+import { readPace, writePace } from './pace-text.ts';
+import { createPresence } from './presence.ts';
+import { keyNames } from './script.ts';
 
 export interface RedisQuotaOptions {
-  /** redis:// or rediss://, as ioredis reads it. */
+  /** redis:// or rediss://, with credentials and a database if need be. */
   readonly url: string;
   /** Whose quota: processes with the same name share it. */
   readonly name: string;
   /** This process among those that share it. */
   readonly processId: string;
+  /** As far as we know beforehand, so many share it. */
+  readonly processes: number;
   readonly log: Log;
   readonly clock: Clock;
 }
@@ -33,146 +42,184 @@ export interface RedisQuota extends SharedQuota {
 /** No answer takes longer, ms: the slots do not wait for a network that hangs. */
 const patienceMs = 500;
 
-/** At the start a connection may take this long, ms. */
+/** At the start, it may. */
 const startPatienceMs = 5000;
 
-/** While Redis is away, it is asked again so often, ms. */
-const retryMs = 1000;
+/** What is learnt is told after this, ms, unless the next question does: several things at once. */
+const tellAfterMs = 10;
 
-/** Whoever has not asked for so long, ms, waits no more, or is gone. */
-const waitingMs = 2000;
-const aliveMs = 10_000;
+/** So often is a pace revised again that somebody else has changed in the meantime. */
+const mostTries = 5;
 
-/** Of so many slots, rotation gets one while it waits anywhere; as in priority.ts. */
-const floorEvery = 10;
-
-/** Until we have seen how many we are, so many share the quota. */
+/** Until we have seen how many we are, so many share the quota; while we cannot see, two at least. */
 const peersUnknown = 4;
+const peersUnseen = 2;
 
-/**
- * KEYS: the state, who is alive, and who waits in each lane. ARGV: lane (1 is the most urgent),
- * process, µs between two calls, attempts. Answers: granted or not, µs to wait, processes alive.
- */
-const script = `
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
-local lane, id, perCall, attempts = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-redis.call('ZADD', KEYS[2], now + ${aliveMs * 1000}, id)
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
-local alive = redis.call('ZCARD', KEYS[2])
-for other = 1, ${lanes.length} do
-  local key = KEYS[2 + other]
-  if other == lane then redis.call('ZADD', key, now + ${waitingMs * 1000}, id)
-  else redis.call('ZREM', key, id) end
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
-end
-local passed = tonumber(redis.call('HGET', KEYS[1], 'passed') or '0')
-local moreUrgent = 0
-for other = 1, lane - 1 do moreUrgent = moreUrgent + redis.call('ZCARD', KEYS[2 + other]) end
-local isFloor = lane == ${lanes.length} and passed >= ${floorEvery - 1}
-if moreUrgent > 0 and not isFloor then return { 0, perCall, alive } end
-if lane == ${lanes.length} then passed = 0
-elseif redis.call('ZCARD', KEYS[2 + ${lanes.length}]) > 0 then passed = passed + attempts
-else passed = 0 end
-local next = math.max(tonumber(redis.call('HGET', KEYS[1], 'next') or '0'), now)
-redis.call('HSET', KEYS[1], 'next', string.format('%.0f', next + perCall * attempts), 'passed', passed)
-for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, 3600000) end
-return { 1, next - now, alive }
-`;
-
-interface Scripted {
-  slot(...parameters: readonly (string | number)[]): Promise<readonly [number, number, number]>;
+interface Known {
+  readonly version: string;
+  readonly pace: Pace;
+  /** Nothing of the kind is in Redis. */
+  readonly isNews: boolean;
 }
 
 /** Connects by itself, and again whenever the connection is lost; it throws only for a bad URL. */
 export function createRedisQuota(options: RedisQuotaOptions): RedisQuota {
-  const { url, name, processId, log, clock } = options;
-  const redis = new Redis(url, {
-    commandTimeout: patienceMs,
-    connectTimeout: 2000,
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-    retryStrategy: () => retryMs,
-    scripts: { slot: { lua: script, numberOfKeys: 2 + lanes.length } },
-  }) as Redis & Scripted;
-  let lost: Error | undefined;
-  redis.on('error', (error: Error) => (lost = error)); // told by the next slot that is asked for
+  const { url, name, processId, processes, log, clock } = options;
   // One hash slot, should this be a cluster's node.
-  const keys = ['slots', 'alive', ...lanes].map((key) => `iot-revocation-worker:{${name}}:${key}`);
-  let peers = peersUnknown;
-  let isAway = false;
-  let askAgainAtMs = -Infinity;
+  const keys = keyNames.map((key) => `iot-revocation-worker:{${name}}:${key}`);
+  const redis = connect(url, keys, clock);
+  const presence = createPresence(log, clock);
+  let last: Promise<unknown> = Promise.resolve();
+  let losses = 0;
+  let known: Known | undefined;
+  let pending: readonly ((pace: Pace) => Pace)[] = [];
+  let isTelling = false;
+  let isClosed = false;
+  let waitsIn: Lane | undefined;
+  let peers = Math.max(peersUnknown, processes);
+  /** What Redis's clock is ahead of ours, ms. */
+  let offsetMs = 0;
 
-  async function ask({ lane, attempts, callsPerSecond }: SlotWish): Promise<Permit> {
-    const urgency = lanes.indexOf(lane) + 1;
-    const perCallMicroseconds = Math.round(1_000_000 / callsPerSecond);
-    const [isGranted, microseconds, alive] = await redis.slot(
-      ...keys,
-      urgency,
-      processId,
-      perCallMicroseconds,
-      attempts,
+  /** One question at a time: each one builds upon the answer before, and fails with it. */
+  function inTurn<T>(question: () => Promise<T>, onFailure = lose): Promise<T> {
+    const lossesBefore = losses;
+    const mine = last.then(async () => {
+      if (losses !== lossesBefore) throw new Error('the question before this one failed');
+      return question().catch((error: unknown) => {
+        onFailure(error);
+        throw error;
+      });
+    });
+    last = mine.catch(() => undefined);
+    return mine;
+  }
+
+  /** Asks for a slot, or only tells where we wait and what we have learnt. */
+  async function exchange(
+    wants: 'slot' | 'none',
+    withinMs = patienceMs,
+  ): Promise<{ readonly isGranted: boolean; readonly ms: number; readonly rested: boolean }> {
+    const told = pending;
+    const pace = current();
+    const hasNews = known !== undefined && pace !== undefined && (known.isNews || told.length > 0);
+    const [granted, microseconds, alive, rested, accepted, now, version, news] = await redis.ask(
+      {
+        lane: waitsIn === undefined ? 0 : lanes.indexOf(waitsIn) + 1,
+        processId,
+        slotMicroseconds:
+          wants === 'slot' && pace !== undefined ? Math.round(slotOf(pace).intervalMs * 1000) : 0,
+        version: known?.version ?? '',
+        pace: hasNews ? writePace(pace, offsetMs) : '',
+        quietUntilMicroseconds: hasNews
+          ? Math.max(0, Math.round((pace.pausedUntilMs + offsetMs) * 1000))
+          : 0,
+      },
+      withinMs,
     );
     peers = alive;
-    const ms = microseconds / 1000;
-    return isGranted === 1 ? { kind: 'granted', inMs: ms } : { kind: 'yield', forMs: ms };
-  }
-
-  async function slot(wish: SlotWish): Promise<Permit> {
-    if (clock.now() < askAgainAtMs) return alone();
-    try {
-      const permit = await ask(wish);
-      if (isAway) log.write('info', { event: 'redis-back', peers }, 'the quota is shared again');
-      isAway = false;
-      return permit;
-    } catch (error) {
-      askAgainAtMs = clock.now() + retryMs;
-      const cause = causeOf(lost ?? error);
-      const part = 1 / Math.max(2, peers);
-      if (!isAway) {
-        log.write(
-          'warn',
-          { event: 'redis-lost', cause, part },
-          'going on alone with a part of the quota, until Redis is back',
-        );
-      }
-      isAway = true;
-      return alone();
+    offsetMs = Number(now) / 1000 - clock.now();
+    if (accepted === 1) pending = pending.slice(told.length);
+    if (pace !== undefined && known !== undefined && version !== known.version) {
+      const read = accepted === 1 ? pace : readPace(news, pace.limits, offsetMs, clock.now());
+      known = { version, pace: read ?? known.pace, isNews: read === undefined };
     }
+    return { isGranted: granted === 1, ms: Math.ceil(microseconds / 1000), rested: rested === 1 };
   }
 
-  /** Two at least: somebody may have started while we could not see it. */
+  /** The common pace as we know it, with what we have learnt since. */
+  function current(): Pace | undefined {
+    return known && pending.reduce((pace, change) => change(pace), known.pace);
+  }
+
+  async function askForSlot(own: Pace): Promise<Permit> {
+    if (known === undefined) {
+      known = { version: '', pace: own, isNews: false };
+      await exchange('none');
+    }
+    const { isGranted, ms, rested } = await exchange('slot');
+    const common = { pace: current() ?? own, part: 1 / peers };
+    return isGranted
+      ? { kind: 'granted', inMs: ms, rested, ...common }
+      : { kind: 'yield', forMs: ms, ...common };
+  }
+
+  async function slot({ lane, pace }: SlotWish): Promise<Permit> {
+    waitsIn = lane;
+    if (!presence.isAway()) return inTurn(() => askForSlot(pace)).catch(alone);
+    lookAgain();
+    return alone();
+  }
+
   function alone(): Permit {
-    return { kind: 'unavailable', part: 1 / Math.max(2, peers) };
+    return { kind: 'unavailable', part: partAlone() };
+  }
+
+  /** Somebody may have started while we could not see it. */
+  function partAlone(): number {
+    return 1 / Math.max(peersUnseen, peers, processes);
+  }
+
+  function lose(error: unknown): void {
+    losses++;
+    pending = [];
+    known = undefined;
+    if (isClosed) return;
+    presence.lose(causeOf(error), partAlone());
+  }
+
+  /** Nobody waits for this: the slots go on meanwhile. */
+  function lookAgain(): void {
+    if (presence.isTimeToLook()) inPassing(tellAll().then(() => presence.find(peers)));
+  }
+
+  function tell(): void {
+    if (!presence.isAway()) inPassing(tellAll());
+  }
+
+  async function tellSoon(): Promise<void> {
+    await clock.sleep(tellAfterMs);
+    isTelling = false;
+    if (pending.length > 0) tell();
+  }
+
+  /** Tells where we wait and what we have learnt; what others' news prevent, the next question tells. */
+  function tellAll(): Promise<void> {
+    return inTurn(async () => {
+      let tries = 0;
+      do await exchange('none');
+      while (pending.length > 0 && ++tries < mostTries);
+    });
   }
 
   return {
     slot,
-    problem: async () => {
-      try {
-        const isInTime = await Promise.race([
-          connected(redis).then(() => redis.ping()),
-          clock.sleep(startPatienceMs),
-        ]);
-        return isInTime === undefined ? 'it does not answer' : undefined;
-      } catch (error) {
-        return causeOf(lost ?? error);
-      }
+    waits: (lane) => {
+      if (lane === waitsIn) return;
+      waitsIn = lane;
+      tell();
     },
-    close: () => redis.disconnect(),
+    revise: (change) => {
+      if (known === undefined) return;
+      pending = [...pending, change];
+      if (isTelling) return;
+      isTelling = true;
+      void tellSoon();
+    },
+    problem: () => inTurn(() => exchange('none', startPatienceMs), nothing).then(nothing, causeOf),
+    close: () => {
+      isClosed = true;
+      redis.close();
+    },
   };
 }
 
-async function connected(redis: Redis): Promise<void> {
-  if (redis.status === 'ready') return;
-  await new Promise<void>((resolve, reject) => {
-    redis.once('ready', () => resolve());
-    redis.once('error', reject);
-    redis.once('end', () => reject(new Error('the connection has ended')));
-  });
+/** A loss is dealt with where it happens. */
+function inPassing(told: Promise<void>): void {
+  void told.catch(nothing);
 }
 
+function nothing(): undefined {}
+
 function causeOf(error: unknown): string {
-  const { message, code } = error as { readonly message?: string; readonly code?: string };
-  return message === undefined || message === '' ? (code ?? String(error)) : message;
+  return error instanceof Error ? error.message : String(error);
 }

@@ -5,6 +5,7 @@ import { setTimeout as passes } from 'node:timers/promises';
 import type { SqsRecord } from '../../src/invocation.ts';
 import type { Lane } from '../../src/lane.ts';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts';
+import { freePort } from '../helpers/redis.ts';
 import { startChild, type Child } from '../helpers/child.ts';
 import { recordOf } from '../helpers/runtimes.ts';
 import { queueUserOf, type QueueUser } from '../helpers/sqs.ts';
@@ -128,6 +129,21 @@ describe('a container', () => {
     expect(container.of('message').map(({ outcome }) => outcome)).toEqual(['applied', 'covered']);
     expect(sandbox.iot.calls).toHaveLength(1);
     expect(urls.alert).toBeDefined();
+  });
+
+  test('works though Redis, which shares the pace, is away: with its part, and says so once', async () => {
+    const redisUrl = `redis://:hunter2@127.0.0.1:${await freePort()}`;
+    const { sandbox, container, invoke } = await setup({
+      REDIS_URL: redisUrl,
+      MAXIMUM_CONCURRENCY: '10',
+    });
+    const ids = await sandbox.iot.seed({ count: 6 });
+    for (const id of ids) expect(failuresIn(await invoke('alert', [revoke(id)]))).toEqual([]);
+    expect(ids.map((id) => sandbox.iot.status(id))).toEqual(ids.map(() => 'REVOKED'));
+    expect(container.of('redis-lost')).toMatchObject([
+      { level: 'warn', cause: expect.stringMatching(/^connect ECONNREFUSED /), part: 0.1 },
+    ]);
+    expect(JSON.stringify(container.lines) + container.stderr()).not.toContain('hunter2');
   });
 
   test('near the deadline gives back what it cannot start, visible at once', async () => {

@@ -44,7 +44,7 @@ describe('a worker that cannot start', () => {
     const child = startChild(worker, {
       ALERT_QUEUE_URL: 'alert',
       UPDATE_CERTIFICATE_TPS: '0',
-      REDIS_URL: 'redis://localhost',
+      REDIS_URL: 'redis://:hunter2/@localhost',
     });
     expect(await child.ended).toBe(1);
     const [first, ...problems] = child.stderr().trimEnd().split('\n');
@@ -56,6 +56,7 @@ describe('a worker that cannot start', () => {
       '  REDIS_URL',
       '  UPDATE_CERTIFICATE_TPS',
     ]);
+    expect(child.stderr()).not.toContain('hunter2');
     expect(child.lines).toEqual([]);
   });
 
