@@ -238,8 +238,11 @@ function isSameQueue(one: string | undefined, other: string | undefined): boolea
   if (a.pathname !== b.pathname) return false;
   if (a.host === b.host) return true;
   const [inA, inB] = [regionOfQueue(one), regionOfQueue(other)];
-  const isAws = (url: URL): boolean => /\.amazonaws\.com(\.cn)?$/.test(url.host);
   return isAws(a) && isAws(b) && (inA === inB || inA === undefined || inB === undefined);
+}
+
+function isAws(url: URL): boolean {
+  return /\.amazonaws\.com(\.cn)?$/.test(url.host);
 }
 
 /** The region that a queue URL of AWS's names. */
