@@ -92,7 +92,11 @@ export function createThrottle(options: ThrottleOptions): Throttle {
       fired.abort();
       await fire();
     });
-    void job.catch(() => undefined); // rejects only when the limiter is dropped
+    // A limiter that is dropped rejects what waits in it. Anything else is a bug of ours, and must not
+    // pass for silence: the process ends, and its messages come back.
+    void job.catch((error: unknown) => {
+      if (!(error instanceof Bottleneck.BottleneckError)) throw error;
+    });
     void watch(fired.signal);
   }
 
@@ -109,15 +113,16 @@ export function createThrottle(options: ThrottleOptions): Throttle {
   }
 
   async function fire(): Promise<void> {
-    const arrivedAtMs = Math.max(clock.now(), nextMs);
-    const baseMs = (): number => Math.max(arrivedAtMs, pace.pausedUntilMs);
-    const slotAtMs = shared === undefined ? arrivedAtMs : await takeShared(shared, baseMs);
+    const turnAtMs = shared === undefined ? clock.now() : await takeShared(shared);
+    const slotAtMs = Math.max(turnAtMs ?? clock.now(), nextMs);
+    const startsAtMs = (): number => Math.max(slotAtMs, pace.pausedUntilMs);
     const putOffMs = random() * jitter * slotOf(pace).intervalMs;
-    await until(() => Math.max(baseMs(), slotAtMs ?? 0) + putOffMs);
+    await until(() => startsAtMs() + putOffMs);
     const slot = slotOf(pace);
-    if (shared === undefined) nextMs = Math.max(nextMs, baseMs() + slot.intervalMs);
+    // Alone, the slots that are left to the others go by.
+    nextMs = startsAtMs() + slot.intervalMs / (isAlone ? part : 1);
     due = false;
-    const most = slotAtMs === undefined ? 0 : slot.attempts;
+    const most = turnAtMs === undefined ? 0 : slot.attempts;
     const attempts: Promise<void>[] = [];
     while (attempts.length < most && !stopped.signal.aborted) {
       const startedAtMs = clock.now();
@@ -130,7 +135,7 @@ export function createThrottle(options: ThrottleOptions): Throttle {
       // That others rest too, only the common quota knows.
       if (shared === undefined || isAlone) learn({ kind: 'idle' });
       // Without a slot, nobody was served who has come since.
-      if (slotAtMs === undefined && laneOf() !== undefined) schedule();
+      if (turnAtMs === undefined && laneOf() !== undefined) schedule();
       return;
     }
     learn({ kind: 'taken', attempts: attempts.length });
@@ -138,32 +143,22 @@ export function createThrottle(options: ThrottleOptions): Throttle {
     await Promise.all(attempts);
   }
 
-  /** Waits for our turn at the shared quota; tells when the slot begins, or undefined if nobody waits any more. */
-  async function takeShared(
-    quota: SharedQuota,
-    earliestMs: () => number,
-  ): Promise<number | undefined> {
-    await until(earliestMs);
+  /** Waits for our turn; tells when that is, ms, or undefined if nobody waits for it any more. */
+  async function takeShared(quota: SharedQuota): Promise<number | undefined> {
+    await until(() => pace.pausedUntilMs);
     while (!stopped.signal.aborted) {
       const lane = laneOf();
       if (lane === undefined) return undefined;
       const permit = await quota.slot({ lane, pace });
       part = permit.part;
       isAlone = permit.kind === 'unavailable';
-      switch (permit.kind) {
-        case 'granted':
-          believe(permit.pace);
-          if (permit.rested) learn({ kind: 'idle' });
-          return clock.now() + permit.inMs;
-        case 'yield':
-          believe(permit.pace);
-          await clock.sleep(permit.forMs, stopped.signal);
-          break;
-        case 'unavailable':
-          // The slots that are left to the others go by.
-          nextMs = clock.now() + slotOf(pace).intervalMs / permit.part;
-          return clock.now();
+      if (permit.kind === 'unavailable') return clock.now();
+      believe(permit.pace);
+      if (permit.kind === 'granted') {
+        if (permit.rested) learn({ kind: 'idle' });
+        return clock.now() + permit.inMs;
       }
+      await clock.sleep(permit.forMs, stopped.signal);
     }
     return undefined;
   }
@@ -177,7 +172,7 @@ export function createThrottle(options: ThrottleOptions): Throttle {
 
   async function follow(attempt: Promise<Feedback>, startedAtMs: number): Promise<void> {
     out++;
-    const feedback = await attempt.finally(() => out--);
+    const feedback = await attempt.catch((): Feedback => 'failed').finally(() => out--);
     if (feedback !== 'failed') learn({ kind: feedback, startedAtMs });
   }
 

@@ -1,13 +1,10 @@
 // The script that Redis runs for each question: whose turn it is, by Redis's own clock.
 //
-// A slot is given away a moment before its time, so that the way to Redis and back costs nothing; no
-// earlier, so that an incident has to wait for one slot, not for everybody's. In that moment it is
-// kept for whoever has waited longest in the most urgent lane; if they do not come, others take it.
+// A slot is given away half its length before its time, so that the way to Redis and back costs
+// nothing; no earlier, so that an incident has to wait for one slot, not for everybody's. Until its
+// time it is kept for whoever has waited longest in the most urgent lane; then others take it.
 
 import { lanes } from '../lane.ts';
-
-/** A slot is given away so long before its time, at most, µs; a short slot, its own length. */
-const aheadMicroseconds = 100_000;
 
 /** Whoever has not asked for so long, µs, waits no more. */
 const waitingMicroseconds = 2_000_000;
@@ -95,7 +92,7 @@ local next, length = tonumber(held[1]) or 0, tonumber(held[2]) or 0
 local passed, current, rested = tonumber(held[3]) or 0, held[4] or '0', 0
 if not (length >= 0 and length <= ${longestMicroseconds}) then length = 0 end
 -- Further in the future than the last slot explains: the clock was set back. (Not so for NaN either.)
-if not (next <= now + ${aheadMicroseconds} + length) then next = now end
+if not (next <= now + 1.5 * length + 1) then next = now end
 
 local accepted, news = 0, ''
 if version ~= current then news = held[5] or ''
@@ -112,7 +109,7 @@ local granted, wait = 0, 0
 if slot > 0 then
   local turn = urgent
   if first[rotation] and passed >= ${floorEvery - 1} then turn = rotation end
-  local opens = next - math.min(slot, ${aheadMicroseconds})
+  local opens = next - slot / 2
   if now < opens then wait = opens - now
   elseif id == first[turn] or (now >= next and lane <= urgent) or now >= next + slot then granted = 1
   elseif now < next then wait = next - now

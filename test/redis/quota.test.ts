@@ -97,6 +97,7 @@ describe.skipIf(hasNoRedis)('slots of several processes', () => {
   test('follow one another at the common pace', async () => {
     const redis = await serve();
     const all = Array.from({ length: 4 }, () => join(redis.url));
+    await slotComesIn(redis, 0);
     for (let slot = 0; slot < 10; slot++) {
       const permits = await Promise.all(all.map(({ ask }) => ask()));
       expect(kindsOf(permits).toSorted()).toEqual(['granted', 'yield', 'yield', 'yield']);
@@ -105,18 +106,19 @@ describe.skipIf(hasNoRedis)('slots of several processes', () => {
     }
   });
 
-  test('are given away a tenth of a second early, and not earlier', async () => {
+  test('are given away half their length before their time, and not earlier', async () => {
     const redis = await serve();
-    const [one, other] = [join(redis.url), join(redis.url)];
-    await one.ask();
-    await leave(redis, one);
+    const other = join(redis.url);
+    await slotComesIn(redis, 60_000);
     expect(await other.ask()).toMatchObject({ kind: 'yield', forMs: 1000 });
-    await slotComesIn(redis, 5100);
     expect(await other.ask()).toMatchObject({ kind: 'yield', forMs: 1000 }); // it still counts as waiting
-    await slotComesIn(redis, 95);
+    await slotComesIn(redis, 40_000);
     const permit = await other.ask();
     expect(permit).toMatchObject({ kind: 'granted' });
-    if (permit.kind === 'granted') expect(permit.inMs).toBeLessThanOrEqual(95);
+    if (permit.kind === 'granted') {
+      expect(permit.inMs).toBeLessThanOrEqual(40_000);
+      expect(permit.inMs).toBeGreaterThan(20_000);
+    }
   });
 
   test('come in turn: each is kept for whoever has waited longest', async () => {
@@ -129,7 +131,7 @@ describe.skipIf(hasNoRedis)('slots of several processes', () => {
     const served: number[] = [];
     for (let slot = 0; slot < 9; slot++) {
       for (const [n, { ask }] of all.toReversed().entries()) {
-        await slotComesIn(redis, 90);
+        await slotComesIn(redis, 40_000);
         if ((await ask()).kind === 'granted') served.push(2 - n);
       }
     }
@@ -141,7 +143,7 @@ describe.skipIf(hasNoRedis)('slots of several processes', () => {
     const [first, gone, other] = [join(redis.url), join(redis.url), join(redis.url)];
     await first.ask();
     await gone.ask();
-    await slotComesIn(redis, 90);
+    await slotComesIn(redis, 40_000);
     expect(await other.ask()).toMatchObject({ kind: 'yield' });
     await slotComesIn(redis, 0);
     expect(await other.ask()).toMatchObject({ kind: 'granted', inMs: 0 });
@@ -159,10 +161,9 @@ describe.skipIf(hasNoRedis)('slots of several processes', () => {
     await one.ask();
     await timePasses(redis, 3_600_000);
     expect(await one.ask()).toMatchObject({ kind: 'granted', inMs: 0 });
-    expect(await one.ask()).toMatchObject({ kind: 'yield' });
-    await timePasses(redis, slotMs / 2);
-    expect(await one.ask()).toMatchObject({ kind: 'granted' });
-    await timePasses(redis, slotMs / 2);
+    const second = await one.ask();
+    expect(second).toMatchObject({ kind: 'granted' });
+    if (second.kind === 'granted') expect(second.inMs).toBeGreaterThan(0.4 * slotMs);
     expect(await one.ask()).toMatchObject({ kind: 'yield' });
   });
 
@@ -191,15 +192,15 @@ describe.skipIf(hasNoRedis)('lanes', () => {
     await rotation.ask('rotation');
     await alert.ask('alert');
     await incident.ask('incident');
-    for (const soonMs of [90, 0]) {
+    for (const soonMs of [40_000, 0]) {
       await slotComesIn(redis, soonMs);
       expect(await rotation.ask('rotation')).toMatchObject({ kind: 'yield' });
       expect(await alert.ask('alert')).toMatchObject({ kind: 'yield' });
     }
-    await slotComesIn(redis, 90);
+    await slotComesIn(redis, 40_000);
     expect(await incident.ask('incident')).toMatchObject({ kind: 'granted' });
     await leave(redis, incident, 'incident');
-    await slotComesIn(redis, 90);
+    await slotComesIn(redis, 40_000);
     expect(await rotation.ask('rotation')).toMatchObject({ kind: 'yield' });
     expect(await alert.ask('alert')).toMatchObject({ kind: 'granted' });
   });
@@ -219,7 +220,7 @@ describe.skipIf(hasNoRedis)('lanes', () => {
     await rotation.ask('rotation');
     const served: Lane[] = [];
     for (let slot = 0; slot < 40; slot++) {
-      await slotComesIn(redis, 90);
+      await slotComesIn(redis, 40_000);
       if ((await incident.ask('incident')).kind === 'granted') served.push('incident');
       else if ((await rotation.ask('rotation')).kind === 'granted') served.push('rotation');
     }
@@ -259,7 +260,7 @@ describe.skipIf(hasNoRedis)('lanes', () => {
     await one.ask('rotation');
     one.waits('incident');
     await vi.waitUntil(() => isEmpty(redis, 'rotation'));
-    await slotComesIn(redis, 90);
+    await slotComesIn(redis, 40_000);
     expect(await other.ask('rotation')).toMatchObject({ kind: 'yield' });
   });
 });
@@ -301,10 +302,11 @@ describe.skipIf(hasNoRedis)('a process', () => {
     const pace = await seen();
     expect(pace?.rate).toBeCloseTo(0.007);
     expect(Math.abs((pace?.pausedUntilMs ?? 0) - pausedUntilMs)).toBeLessThan(50);
-    await timePasses(redis, 100_000);
-    expect(await seen()).toBeDefined();
-    await timePasses(redis, 43_000);
-    expect(await other.ask()).toMatchObject({ kind: 'granted' });
+    expect(await seen()).toBeDefined(); // for 143 s, and a slot of that length is given away 71 s before
+    await timePasses(redis, 75_000);
+    const permit = await other.ask();
+    expect(permit).toMatchObject({ kind: 'granted' });
+    if (permit.kind === 'granted') expect(permit.inMs).toBeGreaterThan(60_000);
   });
 
   test('that learns at the same time as another loses nothing of it', async () => {
@@ -347,9 +349,10 @@ describe.skipIf(hasNoRedis)('a process', () => {
   test('that stands still does not take that for Redis’s fault', async () => {
     const redis = await serve();
     const one = join(redis.url);
+    await slotComesIn(redis, 0);
     await one.ask();
     const asked = one.ask();
-    await new Promise((resolve) => setTimeout(resolve));
+    await new Promise((resolve) => setTimeout(resolve)); // it is on its way
     const untilMs = performance.now() + 700;
     while (performance.now() < untilMs); // the answer lies there, and nobody reads it
     expect(await asked).toMatchObject({ kind: 'yield' });
@@ -381,6 +384,7 @@ describe.skipIf(hasNoRedis)('what Redis holds', () => {
     const redis = await serve();
     for (const key of [`${prefix}slots`, ...zsets]) await redis.admin.set(key, 'text');
     const one = join(redis.url);
+    expect(await one.ask()).toMatchObject({ kind: 'granted', inMs: 0 });
     expect(await one.ask()).toMatchObject({ kind: 'granted' });
     expect(await one.ask()).toMatchObject({ kind: 'yield' });
     expect(one.log.lines).toEqual([]);
@@ -431,7 +435,7 @@ describe.skipIf(hasNoRedis)('what Redis holds', () => {
         expect(rate).toBeGreaterThanOrEqual(0.00001);
         expect(rate).toBeLessThanOrEqual(0.01);
         expect(pausedUntilMs).toBeLessThan(systemClock.now() + 1000 / rate + 2000);
-        if (permit.kind === 'granted') expect(permit.inMs).toBeLessThanOrEqual(100);
+        if (permit.kind === 'granted') expect(permit.inMs).toBeLessThanOrEqual(slotMs);
         else expect(permit.forMs).toBeLessThanOrEqual(1000);
         await redis.admin.hset(`${prefix}slots`, 'next', 0);
         expect((await one.ask()).kind).toBe('granted');
@@ -452,7 +456,7 @@ describe.skipIf(hasNoRedis)('what Redis holds', () => {
     await vi.waitUntil(async () => (await redis.admin.hget(`${prefix}slots`, 'version')) === '2');
     await timePasses(redis, -3_600_000);
     expect(await one.ask('alert')).toMatchObject({ kind: 'granted' });
-    await slotComesIn(redis, 90);
+    await slotComesIn(redis, 40_000);
     const permit = await other.ask('rotation');
     expect(permit).toMatchObject({ kind: 'yield', part: 0.5 });
     if (permit.kind === 'yield') expect(permit.pace.pausedUntilMs).toBeLessThan(atMs + 300_000);
@@ -536,7 +540,7 @@ describe.skipIf(hasNoRedis)('while Redis is away', () => {
     await untilBack(...all);
     const [seconds, microseconds] = await redis.admin.time();
     const next = Number(await redis.admin.hget(`${prefix}slots`, 'next'));
-    expect(next - Number(seconds) * 1e6 - Number(microseconds)).toBeLessThan((slotMs + 100) * 1000);
+    expect(next - Number(seconds) * 1e6 - Number(microseconds)).toBeLessThan(1.5 * slotMs * 1000);
   });
 
   test('because it has become a replica, a new connection is tried until it finds the primary', async () => {
