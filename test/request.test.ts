@@ -249,6 +249,14 @@ describe('a body is refused', () => {
   });
 });
 
+describe('a body in which several things are wrong', () => {
+  test('is told of all of them at once, a certificate that nobody named among them', () => {
+    const { reason } = refusal(JSON.stringify({ CertificateId: 'c', NewStatus: 'REVOKED' }));
+    expect(reason).toContain('certificateId: nothing is there');
+    expect(reason).toContain('newStatus: it holds nothing');
+  });
+});
+
 describe('whatever a queue holds', () => {
   test('gives requests, or a refusal whose reason a log and a person can take', () => {
     fc.assert(
