@@ -48,6 +48,9 @@ export interface ThrottleOptions {
  */
 const jitter = 0.5;
 
+/** Timers fire a little late, ms, each time: to put off the next slot for that would add up. */
+const timersLateMs = 10;
+
 /** A slot that is so much overdue, ms, never comes: bottleneck waits by a clock that was set back. */
 const overdueMs = 2000;
 
@@ -119,8 +122,10 @@ export function createThrottle(options: ThrottleOptions): Throttle {
     const putOffMs = random() * jitter * slotOf(pace).intervalMs;
     await until(() => startsAtMs() + putOffMs);
     const slot = slotOf(pace);
+    const lateMs = clock.now() - startsAtMs() - putOffMs;
     // Alone, the slots that are left to the others go by.
     nextMs = startsAtMs() + slot.intervalMs / (isAlone ? part : 1);
+    if (lateMs > timersLateMs) nextMs += lateMs;
     due = false;
     const most = turnAtMs === undefined ? 0 : slot.attempts;
     const attempts: Promise<void>[] = [];

@@ -10,7 +10,7 @@ export const systemClock: Clock = {
         resolve();
         return;
       }
-      const timer = setTimeout(end, ms);
+      const timer = setTimeout(end, Math.max(0, ms));
       function end(): void {
         clearTimeout(timer);
         signal?.removeEventListener('abort', end);

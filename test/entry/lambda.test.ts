@@ -205,7 +205,7 @@ describe('the pace of a container', () => {
   function expectPace(times: readonly number[], intervalMs: number): void {
     for (const [first, from] of times.entries()) {
       for (const [more, to] of times.slice(first + 1).entries()) {
-        expect(to - from).toBeGreaterThanOrEqual((more + 0.5) * intervalMs - 3); // rounded
+        expect(to - from).toBeGreaterThanOrEqual((more + 0.5) * intervalMs - 13); // timers are late, and times rounded
       }
     }
   }
