@@ -43,10 +43,10 @@ export function createCarrier(
     for (const letter of deadLettersOf(message, refusal)) {
       const retried = await retry(
         async () => {
-          taken = await deadLetters.send(letter);
-          return taken.done || taken.final
-            ? { kind: 'done', value: taken }
-            : { kind: 'again', why: taken, free: false };
+          const answer = await deadLetters.send(letter);
+          return answer.done || answer.final
+            ? { kind: 'done', value: answer }
+            : { kind: 'again', why: answer, free: false };
         },
         deadLetterRetry,
         { clock, random, hurry: () => hurry },

@@ -1,6 +1,6 @@
-// The messages that a worker has in hand: how much more it may receive, and when each must be hidden
-// again. A held message burns its visibility, so no more is received than can soon be called for;
-// duplicates need no call, and keep flowing.
+// The messages that a worker has in hand, and how much more it may receive. A held message burns its
+// visibility, so no more is received than can soon be called for; duplicates need no call, and keep
+// flowing.
 
 import type { Lane } from './lane.ts';
 import type { Message } from './message.ts';

@@ -7,10 +7,13 @@
 //   decision         covered, join the open update, or open one             decision.ts ledger.ts held.ts
 //   update           the one call that all requests for a certificate join  update.ts dispatcher.ts
 //   slot             one permit of the throttle; the most urgent gets it    priority.ts throttle.ts pace.ts
+//                    … of a quota that processes may share                  shared-quota.ts redis/
 //   call             one attempt, and another after a backoff               call.ts retry.ts
 //   outcome          applied, covered, unchanged, rejected, deferred        outcome.ts
-//   acknowledgement  delete, retry after n s, dead-letter                   acknowledgement.ts
+//   acknowledgement  delete, retry after n s, dead-letter                   acknowledgement.ts carry.ts
 //   event            the one line that tells it all                         event.ts
+//
+// The rims are worker.ts (poll.ts, intake.ts, visibility.ts) and invocation.ts; entry/ wires them.
 //
 // The promise: a message is deleted only after a successful call that started after it was sent, or
 // once it lies in the dead-letter queue with its reason. Everything else goes back to its queue.

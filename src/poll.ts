@@ -36,14 +36,14 @@ const errorBackoff: RetryPolicy = { attempts: Infinity, baseMs: 1000, capMs: 30_
 
 /** Resolves once stopping, and all polls are over. It does not reject. */
 export async function poll(ports: PollPorts): Promise<void> {
-  const { lane, intake, stopping } = ports;
+  const { lane, queue, intake, waitSeconds, visibilitySeconds, stopping, abandon } = ports;
   const polls = new Set<Promise<void>>();
   const trouble = createTrouble(ports);
   let most = 1;
 
   async function pollOnce(): Promise<void> {
     const reserved = intake.reserve(lane);
-    const received = await receive(ports);
+    const received = await queue.receive({ waitSeconds, visibilitySeconds }, abandon);
     if (received.kind === 'messages') {
       for (const message of received.messages) intake.take(message);
       most = received.messages.length === mostPerBatch ? Math.min(most * 2, mostPolls) : 1;
@@ -62,15 +62,6 @@ export async function poll(ports: PollPorts): Promise<void> {
     while (polls.size >= most) await Promise.race(polls);
   }
   await Promise.all(polls);
-}
-
-async function receive({
-  queue,
-  waitSeconds,
-  visibilitySeconds,
-  abandon,
-}: PollPorts): Promise<Received> {
-  return queue.receive({ waitSeconds, visibilitySeconds }, abandon);
 }
 
 /** Waits out a queue that cannot be read, and says so: at first, then ever more rarely. */

@@ -4,29 +4,16 @@
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import { bundling } from './bundling.ts';
 
 const [outdir = 'dist'] = process.argv.slice(2);
 
 const result = await build({
+  ...bundling,
   entryPoints: { lambda: 'src/entry/lambda.ts', cli: 'src/entry/cli.ts' },
   outdir,
   outExtension: { '.js': '.mjs' },
-  bundle: true,
-  platform: 'node',
-  target: 'node24',
-  format: 'esm',
-  mainFields: ['module', 'main'],
-  minifySyntax: true,
-  minifyWhitespace: true,
-  // Names stay: exceptions are told apart by them, and a stack trace is read by people.
-  keepNames: true,
-  legalComments: 'none',
-  sourcemap: false,
   metafile: true,
-  // Dependencies in CommonJS call `require` for Node's own modules; an ES module has none.
-  banner: {
-    js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
-  },
 });
 
 // Its first line, `#!/usr/bin/env node`, is the source's.

@@ -24,7 +24,7 @@ import {
 export type Operation = (typeof operationNames)[number];
 
 /** Every operation that the control plane knows. */
-export const operationNames: readonly [
+export const operationNames = [
   'UpdateCertificate',
   'DescribeCertificate',
   'ListCertificates',
@@ -36,19 +36,7 @@ export const operationNames: readonly [
   'DetachThingPrincipal',
   'ListThingPrincipals',
   'ListPrincipalThings',
-] = [
-  'UpdateCertificate',
-  'DescribeCertificate',
-  'ListCertificates',
-  'CreateKeysAndCertificate',
-  'RegisterCertificateWithoutCA',
-  'DeleteCertificate',
-  'CreateThing',
-  'AttachThingPrincipal',
-  'DetachThingPrincipal',
-  'ListThingPrincipals',
-  'ListPrincipalThings',
-];
+] as const;
 
 /** What an operation reads of an HTTP request. */
 export interface OperationInput {

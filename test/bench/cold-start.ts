@@ -2,6 +2,7 @@
 // fresh process takes to import it.
 
 import { build } from 'esbuild';
+import { bundling } from '../../src/entry/bundling.ts';
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -36,21 +37,9 @@ export async function coldStarts(runs: number): Promise<readonly ColdStart[]> {
   try {
     await run(process.execPath, ['src/entry/bundle.ts', folder], { cwd: root });
     await build({
+      ...bundling,
       stdin: { contents: minimal, resolveDir: root },
       outfile: join(folder, 'minimal.mjs'),
-      // As src/entry/bundle.ts has it.
-      bundle: true,
-      platform: 'node',
-      target: 'node24',
-      format: 'esm',
-      mainFields: ['module', 'main'],
-      minifySyntax: true,
-      minifyWhitespace: true,
-      keepNames: true,
-      legalComments: 'none',
-      banner: {
-        js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
-      },
     });
     await writeFile(
       join(folder, 'time.mjs'),
