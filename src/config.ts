@@ -23,6 +23,8 @@ export interface Config {
   readonly mostCallsPerSecond: number;
   /** Redis or Valkey, which shares the pace among processes. */
   readonly redisUrl?: string;
+  /** The DynamoDB table that shares the ledger, by its name or ARN. */
+  readonly ledgerTable?: string;
   /** So many processes share the quota at most, as far as is known; 1 if nothing is. */
   readonly processes: number;
   readonly logLevel: LogLevel;
@@ -55,6 +57,12 @@ const queueUrl = z
   .refine((url) => !url.endsWith('.fifo'), {
     error: 'a standard queue is expected; a FIFO queue holds back a whole group for one message',
   });
+
+const tableForm =
+  'the name of a DynamoDB table (3 to 255 letters, digits, dots, hyphens and underscores), or its ARN,';
+
+/** AWS service model of dynamodb 2012-08-10: TableName, or an ARN. */
+const tablePattern = /^(arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:\d{12}:table\/)?[a-zA-Z0-9_.-]{3,255}$/;
 
 const number = (least: number, most: number, meaning: string): z.ZodType<number, string> =>
   z
@@ -102,6 +110,10 @@ const schema = z.object({
         'a URL such as redis://host:6379 or rediss://user:password@host:6379/0 is expected (in a password, %2F for / and so on)',
     })
     .optional(),
+  LEDGER_TABLE: z
+    .string()
+    .regex(tablePattern, { error: `${tableForm} is expected` })
+    .optional(),
   LOG_LEVEL: z
     .enum(logLevels, { error: `one of ${logLevels.join(', ')} is expected` })
     .default('info'),
@@ -124,12 +136,6 @@ function canDecode(text: string): boolean {
     return false;
   }
 }
-
-/** Variables of the contract that this version does not serve: better refused than ignored. */
-const notServed: Readonly<Record<string, string>> = {
-  LEDGER_TABLE:
-    'this version keeps the ledger in memory only; unset it (duplicates cost a call each)',
-};
 
 /**
  * The configuration that an environment asks for.
@@ -170,6 +176,7 @@ export function readConfig(environment: Environment, region: string | undefined)
     callsPerSecond,
     mostCallsPerSecond: env.PROBE_UP_TO_TPS ?? callsPerSecond,
     ...(env.REDIS_URL !== undefined && { redisUrl: env.REDIS_URL }),
+    ...(env.LEDGER_TABLE !== undefined && { ledgerTable: env.LEDGER_TABLE }),
     processes: env.MAXIMUM_CONCURRENCY,
     logLevel: env.LOG_LEVEL,
     stopTimeoutSeconds: env.STOP_TIMEOUT_SECONDS,
@@ -217,10 +224,18 @@ function problemsBetween(given: Environment, region: string | undefined): readon
             `${name}: its queue is in ${queueRegion}, but the region is ${region}; a queue there is expected`,
           ];
     }),
-    ...Object.entries(notServed).flatMap(([name, why]) =>
-      given[name] === undefined ? [] : [`${name}: ${why}`],
-    ),
+    ...tableProblems(given['LEDGER_TABLE'], region),
   ];
+}
+
+/** A table elsewhere would keep the watermarks of other clocks. */
+function tableProblems(table: string | undefined, region: string | undefined): readonly string[] {
+  const tableRegion = /^arn:[^:]*:dynamodb:([^:]+):/.exec(table ?? '')?.[1];
+  return region === undefined || tableRegion === undefined || tableRegion === region
+    ? []
+    : [
+        `LEDGER_TABLE: its table is in ${tableRegion}, but the region is ${region}; a table there is expected`,
+      ];
 }
 
 /** Why the SDK has found no region. */

@@ -6,6 +6,7 @@ import type { Clock, Random } from './clock.ts';
 import { decide } from './decision.ts';
 import type { Held } from './held.ts';
 import type { Lane } from './lane.ts';
+import { coveredEntryOf, entryOf, proofOf } from './ledger-entry.ts';
 import type { Ledger, Proof } from './ledger.ts';
 import type { Message } from './message.ts';
 import { deferredByBug, type Outcome } from './outcome.ts';
@@ -13,15 +14,14 @@ import type { Feedback } from './pace.ts';
 import { createPriority } from './priority.ts';
 import type { Request } from './request.ts';
 import { retry, type Attempt, type RetryPolicy } from './retry.ts';
+import type { SharedLedger } from './shared-ledger.ts';
 import type { Throttle } from './throttle.ts';
 import {
   beginCall,
   endCall,
   join,
-  leaderOf,
   openUpdate,
   outcomeFor,
-  type Calling,
   type Ending,
   type Joiner,
   type Update,
@@ -30,6 +30,8 @@ import {
 export interface DispatcherPorts {
   readonly certificates: Certificates;
   readonly ledger: Ledger;
+  /** What other processes know, if they share it. */
+  readonly sharedLedger?: SharedLedger;
   readonly held: Pick<Held, 'newestMs'>;
   readonly throttle: Pick<Throttle, 'wake'>;
   readonly clock: Clock;
@@ -53,13 +55,20 @@ const retryPolicy: RetryPolicy = { attempts: 5, baseMs: 200, capMs: 5000 };
 /** Being throttled is no failure of the request, but no update may hold its messages for ever. */
 const mostThrottled = 25;
 
+/**
+ * A proof that another process left cannot be newer than what we hold by more than this, ms: somebody
+ * wrote it by hand, or a clock was wrong. It covers nothing.
+ */
+const newestProofMs = 300_000;
+
 /** Somebody else's operation may come between once or twice; after that, it is the state's fault. */
 const mostContested = 3;
 
 type Grant = (release: ((feedback: Feedback) => void) | undefined) => void;
 
 export function createDispatcher(ports: DispatcherPorts): Dispatcher {
-  const { certificates, ledger, held, throttle, clock, random, stopping, abandon } = ports;
+  const { certificates, ledger, sharedLedger, held, throttle, clock, random } = ports;
+  const { stopping, abandon } = ports;
   const updates = new Map<string, Update>();
   const waiting = createPriority<Update>();
   const grants = new Map<Update, Grant>();
@@ -72,7 +81,10 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
 
   async function outcomeOf(request: Request, message: Message): Promise<Outcome> {
     const decision = decide(request, message.sentAtMs, ledger, updates.get(request.certificateId));
-    if (decision.kind === 'covered') return coveredBy(decision.proof);
+    if (decision.kind === 'covered') {
+      await sharedLedger?.recordCovered(coveredEntryOf({ request, message }, decision.proof));
+      return coveredBy(decision.proof);
+    }
     return new Promise((resolve) => {
       const joiner: Joiner = { request, message, settle: resolve };
       if (decision.kind === 'open') open(joiner);
@@ -97,16 +109,48 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
 
   /** Sees an update through to its end, and settles everybody who waits for it. */
   async function drive(update: Update): Promise<void> {
-    const tell = await attemptUntilSettled(update).then(
+    if (sharedLedger !== undefined) await recall(update, sharedLedger);
+    if (update.joined.length === 0) return;
+    const tell = await endOf(update).then(
       (ending) => (joiner: Joiner) => outcomeFor(joiner, update, ending),
       (bug: unknown) => () => deferredByBug(bug),
     );
-    updates.delete(update.certificateId);
-    loads[update.lane]--;
+    close(update);
     for (const joiner of update.joined) joiner.settle(tell(joiner));
     // The call may have started before these were sent: either SQS's clock shows that it did not, or
     // they need a call of their own.
     for (const late of update.late) void settle(late.request, late.message).then(late.settle);
+  }
+
+  function close(update: Update): void {
+    updates.delete(update.certificateId);
+    loads[update.lane]--;
+  }
+
+  /** Settles those whom another process has served already, and closes an update that nobody needs. */
+  async function recall(update: Update, shared: SharedLedger): Promise<void> {
+    for (const proof of await shared.recall(update.certificateId)) {
+      if (proof.watermarkMs < held.newestMs() + newestProofMs) {
+        ledger.record(update.certificateId, proof);
+      }
+    }
+    const served = update.joined.filter(({ request, message }) => {
+      return decide(request, message.sentAtMs, ledger, update).kind === 'covered';
+    });
+    update.joined = update.joined.filter((joiner) => !served.includes(joiner));
+    // At once: whoever came now would join an update that no longer has a call.
+    if (update.joined.length === 0) close(update);
+    for (const { request, message, settle: tell } of served) {
+      void settle(request, message).then(tell);
+    }
+  }
+
+  async function endOf(update: Update): Promise<Ending> {
+    const ending = await attemptUntilSettled(update);
+    const entry = sharedLedger && entryOf(update, ending);
+    // Before the messages are deleted: what is gone from the queues is known to all.
+    if (entry !== undefined) await sharedLedger?.record(entry);
+    return ending;
   }
 
   async function attemptUntilSettled(update: Update): Promise<Ending> {
@@ -174,7 +218,7 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
     const wanted = { certificateId: update.certificateId, status: calling.status, lookFirst };
     const result = await call(certificates, wanted, abandon);
     endCall(update, calling, result, clock.now());
-    const proof = proofOf(update, calling, result);
+    const proof = proofOf(update, result);
     if (proof !== undefined) ledger.record(update.certificateId, proof);
     return result;
   }
@@ -182,21 +226,6 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
   return {
     settle,
     load: (lane) => loads[lane],
-  };
-}
-
-/** What a result proves for requests that we have not received yet. */
-function proofOf(update: Update, calling: Calling, result: CallResult): Proof | undefined {
-  // INACTIVE that was merely found proves nothing for later: anybody may activate it again.
-  if (result.kind === 'failed') return undefined;
-  if (result.kind === 'unchanged' && result.status !== 'REVOKED') return undefined;
-  const leader = leaderOf(update, calling.status);
-  return {
-    status: result.kind === 'applied' ? calling.status : result.status,
-    watermarkMs: calling.watermarkMs,
-    how: result.kind === 'applied' ? 'applied' : 'observed',
-    messageId: leader?.message.messageId ?? '',
-    ...(result.awsRequestId !== undefined && { awsRequestId: result.awsRequestId }),
   };
 }
 

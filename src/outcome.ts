@@ -8,6 +8,8 @@ import type { Status } from './status.ts';
 export interface CallStory {
   /** The status that was sent; it may be stronger than the one asked for. */
   readonly sentStatus: Status;
+  /** The newest SQS time that was held when the last attempt started, ms; see Proof. */
+  readonly watermarkMs: number;
   /** Attempts that went out for the update, throttled ones included. */
   readonly attempts: number;
   /** When the last attempt started, ms on our clock. */

@@ -85,13 +85,14 @@ export function beginCall(update: Update, watermarkMs: number, nowMs: number): C
 /** Ends an attempt, and tells its story. */
 export function endCall(
   update: Update,
-  { status, startedAtMs }: Calling,
+  { status, watermarkMs, startedAtMs }: Calling,
   result: CallResult,
   nowMs: number,
 ): CallStory {
   const awsRequestId = result.kind === 'failed' ? result.failure.awsRequestId : result.awsRequestId;
   update.story = {
     sentStatus: status,
+    watermarkMs,
     attempts: update.attempts,
     startedAtMs,
     callMs: nowMs - startedAtMs,

@@ -110,13 +110,14 @@ describe('a call', () => {
     endCall(update, beginCall(update, 0, 100), failed('throttled'), 130);
     expect(update.story).toEqual({
       sentStatus: 'REVOKED',
+      watermarkMs: 0,
       attempts: 1,
       startedAtMs: 100,
       callMs: 30,
       awsRequestId: 'f',
     });
-    const story = endCall(update, beginCall(update, 0, 500), { kind: 'applied' }, 520);
-    expect(story).toEqual({ sentStatus: 'REVOKED', attempts: 2, startedAtMs: 500, callMs: 20 });
+    const story = endCall(update, beginCall(update, 7, 500), { kind: 'applied' }, 520);
+    expect(story).toMatchObject({ watermarkMs: 7, attempts: 2, startedAtMs: 500, callMs: 20 });
     expect(update.story).toBe(story);
   });
 

@@ -7,7 +7,13 @@ import { wire } from './wire.ts';
 
 // Once per container: the throttle and the ledger outlive an invocation. A wrong environment fails
 // the start of the container, with all its problems in the log.
-const { config, ports } = await wire(loseNoLine);
+const { config, log, ports, ledgerProblems } = await wire(loseNoLine);
+
+// A ledger that cannot be used is told, and done without: nothing may keep an incident waiting. The
+// look also opens the connection that the first invocation needs.
+for (const cause of await ledgerProblems()) {
+  log.write('error', { event: 'ledger-away', cause }, 'working without the shared ledger');
+}
 
 export async function handler(
   event: SqsEvent,

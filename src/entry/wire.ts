@@ -21,13 +21,16 @@ import { createThrottle } from '../throttle.ts';
 import type { WorkerPorts } from '../worker.ts';
 import { systemClock } from './clock.ts';
 import { createLog } from './log.ts';
+import { openLedger } from './open-ledger.ts';
 
 export interface Wired {
   readonly config: Config;
   readonly log: Log;
   readonly ports: WorkerPorts;
-  /** What is wrong with the queues and with Redis, one sentence each; asks them. */
+  /** What is wrong with the queues, the ledger's table and Redis, one sentence each; asks them. */
   readonly problems: () => Promise<readonly string[]>;
+  /** What is wrong with the ledger's table alone: the one thing that we can do without. */
+  readonly ledgerProblems: () => Promise<readonly string[]>;
 }
 
 /** Why we cannot start; its message is for people, a line for each problem. */
@@ -67,12 +70,15 @@ export async function wire(onLogLoss: (error: Error) => void): Promise<Wired> {
     region: config.region,
   };
   const quota = openQuota(config, deployment, log);
+  const shared = openLedger(config, deployment, log);
+  const ledgerProblems = async (): Promise<readonly string[]> => (await shared?.problems()) ?? [];
   const ports: WorkerPorts = {
     deployment,
     queues,
     deadLetters: createDeadLetterQueue(sqs, config.deadLetterQueueUrl),
     certificates: createCertificates(mostCalls),
     ledger: createMemoryLedger(),
+    ...(shared !== undefined && { sharedLedger: shared.ledger }),
     throttle: createThrottle({
       limits: { share: config.callsPerSecond, ceiling: config.mostCallsPerSecond },
       slowestCallMs: slowestAttemptMs,
@@ -84,7 +90,16 @@ export async function wire(onLogLoss: (error: Error) => void): Promise<Wired> {
     clock: systemClock,
     random: Math.random,
   };
-  return { config, log, ports, problems: () => problemsWith(config, sqs, quota) };
+  return {
+    config,
+    log,
+    ports,
+    problems: async () => {
+      const asked = [problemsWith(config, sqs, quota), ledgerProblems()];
+      return (await Promise.all(asked)).flat();
+    },
+    ledgerProblems,
+  };
 }
 
 /** The quota that processes share, if they share one. */

@@ -3,7 +3,14 @@
 import type { CallStory, Outcome } from '../../src/outcome.ts';
 
 export function callStory(fields: Partial<CallStory> = {}): CallStory {
-  return { sentStatus: 'REVOKED', attempts: 1, startedAtMs: 0, callMs: 0, ...fields };
+  return {
+    sentStatus: 'REVOKED',
+    watermarkMs: 0,
+    attempts: 1,
+    startedAtMs: 0,
+    callMs: 0,
+    ...fields,
+  };
 }
 
 type OutcomeOfEachKind = {

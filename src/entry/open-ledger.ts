@@ -1,0 +1,47 @@
+// The ledger that processes share, from the configuration.
+
+import { checkTable, createDynamoClient, createLedgerTable } from '../aws/ledger-table.ts';
+import type { Config } from '../config.ts';
+import type { Log } from '../event.ts';
+import type { Deployment } from '../request.ts';
+import { createSharedLedger, type SharedLedger } from '../shared-ledger.ts';
+import { systemClock } from './clock.ts';
+
+export interface OpenLedger {
+  readonly ledger: SharedLedger;
+  /** Why its table can never serve, one sentence each; asks DynamoDB. */
+  readonly problems: () => Promise<readonly string[]>;
+}
+
+/** Undefined where LEDGER_TABLE names none. */
+export function openLedger(
+  { ledgerTable: table }: Config,
+  deployment: Deployment,
+  log: Log,
+): OpenLedger | undefined {
+  if (table === undefined) return undefined;
+  const client = createDynamoClient();
+  return {
+    ledger: createSharedLedger({
+      table: createLedgerTable(client, { table, deployment, wallClock: Date.now }),
+      log,
+      clock: systemClock,
+    }),
+    problems: async () => {
+      const check = await checkTable(client, table);
+      switch (check.kind) {
+        case 'fine':
+          return [];
+        case 'unusable':
+          return [`LEDGER_TABLE: ${check.problem}`];
+        case 'away': // it may come, and nothing is revoked later for that
+          log.write(
+            'warn',
+            { event: 'ledger-away', cause: check.problem },
+            'starting without the shared ledger; it is tried again',
+          );
+          return [];
+      }
+    },
+  };
+}
