@@ -4,8 +4,12 @@
 // | call succeeded                                  | applied   | delete           |
 // | another call covers it                          | covered   | delete           |
 // | certificate already there                       | unchanged | delete           |
+// | made into requests of their own                 | expanded  | delete           |
+// | an alert that calls for no action               | ignored   | delete           |
 // | unusable, not allowed, foreign, not found, …    | rejected  | dead-letter      |
 // | throttled, 5xx, timeout, network, unauthorized  | deferred  | retry after n s  |
+// | the brake holds the lane                        | deferred  | retry after n s  |
+// | dry run                                         | deferred  | retry after 1 h  |
 // | stopping, deadline near                         | deferred  | retry after 0 s  |
 
 import type { Random } from './clock.ts';
@@ -46,17 +50,28 @@ export function acknowledgementFor(
     case 'applied':
     case 'covered':
     case 'unchanged':
+    case 'expanded':
+    case 'ignored':
       return { kind: 'delete' };
     case 'rejected':
       return { kind: 'dead-letter', failureKind: outcome.failureKind, reason: outcome.cause };
     case 'deferred':
-      return {
-        kind: 'retry',
-        afterSeconds: outcome.failureKind === 'stopping' ? 0 : delaySeconds(message, random),
-      };
+      return { kind: 'retry', afterSeconds: afterSeconds(outcome.failureKind, message, random) };
     case undefined: // no request at all: nothing proves that the message may go
       return { kind: 'retry', afterSeconds: delaySeconds(message, random) };
   }
+}
+
+/** A dry run keeps its messages for the real one; they need not be looked at often, seconds. */
+const dryRunSeconds = 3600;
+
+function afterSeconds(
+  failureKind: string,
+  message: Pick<Message, 'lane' | 'receiveCount'>,
+  random: Random,
+): number {
+  if (failureKind === 'stopping') return 0;
+  return failureKind === 'dry-run' ? dryRunSeconds : delaySeconds(message, random);
 }
 
 /**

@@ -57,7 +57,7 @@ export type CallResult =
 export interface Wanted {
   readonly certificateId: string;
   readonly status: Status;
-  /** The certificate was seen REVOKED before: look first, so that nothing weaker is ever sent. */
+  /** Look first: perhaps it is there already, and nothing weaker is ever sent. */
   readonly lookFirst: boolean;
 }
 
@@ -70,7 +70,8 @@ export async function call(
   if (wanted.lookFirst) {
     const seen = await certificates.describe(wanted.certificateId, signal);
     if (seen.kind === 'failed') return ofLook(seen.failure);
-    if (seen.status === 'REVOKED') return { ...seen, kind: 'unchanged', status: 'REVOKED' };
+    const there = alreadyThere(seen, wanted.status);
+    if (there !== undefined) return there;
   }
   const answer = await certificates.update(wanted.certificateId, wanted.status, signal);
   if (answer.kind === 'updated') return { ...answer, kind: 'applied' };
@@ -88,10 +89,9 @@ async function lookInto(
 ): Promise<CallResult> {
   const seen = await certificates.describe(wanted.certificateId, signal);
   if (seen.kind === 'failed') return ofLook(seen.failure);
-  const { status, awsRequestId } = seen;
-  if ((status === 'INACTIVE' || status === 'REVOKED') && atLeast(status, wanted.status)) {
-    return { kind: 'unchanged', status, ...(awsRequestId !== undefined && { awsRequestId }) };
-  }
+  const there = alreadyThere(seen, wanted.status);
+  if (there !== undefined) return there;
+  const { status } = seen;
   return {
     kind: 'failed',
     failure: {
@@ -100,6 +100,14 @@ async function lookInto(
       message: `the certificate is ${status} and cannot become ${wanted.status} (${conflict.message})`,
     },
   };
+}
+
+function alreadyThere(
+  { status, awsRequestId }: Extract<DescribeAnswer, { readonly kind: 'described' }>,
+  wanted: Status,
+): CallResult | undefined {
+  if ((status !== 'INACTIVE' && status !== 'REVOKED') || !atLeast(status, wanted)) return undefined;
+  return { kind: 'unchanged', status, ...(awsRequestId !== undefined && { awsRequestId }) };
 }
 
 /** DescribeCertificate has a quota of its own: that it was throttled is no news of ours. */

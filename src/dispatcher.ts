@@ -1,6 +1,7 @@
 // Brings requests to calls: joins them into updates, lets each attempt wait for its slot, tries again
 // what is transient, and settles everybody who waits.
 
+import type { Brake, Stay } from './brake.ts';
 import { call, feedbackOf, isTransient, type CallResult, type Certificates } from './call.ts';
 import type { Clock, Random } from './clock.ts';
 import { decide } from './decision.ts';
@@ -11,10 +12,10 @@ import type { Ledger, Proof } from './ledger.ts';
 import type { Message } from './message.ts';
 import { deferredByBug, type Outcome } from './outcome.ts';
 import type { Feedback } from './pace.ts';
-import { createPriority } from './priority.ts';
 import type { Request } from './request.ts';
 import { retry, type Attempt, type RetryPolicy } from './retry.ts';
 import type { SharedLedger } from './shared-ledger.ts';
+import { createSlots } from './slots.ts';
 import type { Throttle } from './throttle.ts';
 import {
   beginCall,
@@ -32,6 +33,8 @@ export interface DispatcherPorts {
   readonly ledger: Ledger;
   /** What other processes know, if they share it. */
   readonly sharedLedger?: SharedLedger;
+  /** Holds lanes that have reached their ceiling, if any has one. */
+  readonly brake?: Brake;
   readonly held: Pick<Held, 'newestMs'>;
   readonly throttle: Pick<Throttle, 'wake'>;
   readonly clock: Clock;
@@ -45,6 +48,8 @@ export interface DispatcherPorts {
 export interface Dispatcher {
   /** Waits for what becomes of a request. It does not reject. */
   readonly settle: (request: Request, message: Message) => Promise<Outcome>;
+  /** The outcome of a request that needs no call of its own, if there is a proof that covers it. */
+  readonly covered: (request: Request, message: Message) => Promise<Outcome> | undefined;
   /** Updates of this lane that still need a call. */
   readonly load: (lane: Lane) => number;
 }
@@ -57,23 +62,19 @@ const mostThrottled = 25;
 
 /**
  * A proof that another process left cannot be newer than what we hold by more than this, ms: somebody
- * wrote it by hand, or a clock was wrong. It covers nothing.
+ * wrote it by hand, or a clock was wrong. It covers nothing, but that REVOKED was seen stays known.
  */
 const newestProofMs = 300_000;
 
 /** Somebody else's operation may come between once or twice; after that, it is the state's fault. */
 const mostContested = 3;
 
-type Grant = (release: ((feedback: Feedback) => void) | undefined) => void;
-
 export function createDispatcher(ports: DispatcherPorts): Dispatcher {
-  const { certificates, ledger, sharedLedger, held, throttle, clock, random } = ports;
+  const { certificates, ledger, sharedLedger, brake, held, throttle, clock, random } = ports;
   const { stopping, abandon } = ports;
   const updates = new Map<string, Update>();
-  const waiting = createPriority<Update>();
-  const grants = new Map<Update, Grant>();
+  const slots = createSlots<Update>(throttle, stopping);
   const loads: Record<Lane, number> = { incident: 0, alert: 0, rotation: 0 };
-  stopping.addEventListener('abort', releaseWaiting, { once: true });
 
   function settle(request: Request, message: Message): Promise<Outcome> {
     return outcomeOf(request, message).catch(deferredByBug);
@@ -81,10 +82,7 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
 
   async function outcomeOf(request: Request, message: Message): Promise<Outcome> {
     const decision = decide(request, message.sentAtMs, ledger, updates.get(request.certificateId));
-    if (decision.kind === 'covered') {
-      await sharedLedger?.recordCovered(coveredEntryOf({ request, message }, decision.proof));
-      return coveredBy(decision.proof);
-    }
+    if (decision.kind === 'covered') return coverWith(decision.proof, request, message);
     return new Promise((resolve) => {
       const joiner: Joiner = { request, message, settle: resolve };
       if (decision.kind === 'open') open(joiner);
@@ -92,12 +90,17 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
     });
   }
 
+  async function coverWith(proof: Proof, request: Request, message: Message): Promise<Outcome> {
+    await sharedLedger?.recordCovered(coveredEntryOf({ request, message }, proof));
+    return coveredBy(proof);
+  }
+
   function joinIt(update: Update, joiner: Joiner): void {
     const before = update.lane;
     if (!join(update, joiner).promoted) return;
     loads[before]--;
     loads[update.lane]++;
-    waiting.promote(update);
+    slots.promote(update);
   }
 
   function open(first: Joiner): void {
@@ -109,12 +112,11 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
 
   /** Sees an update through to its end, and settles everybody who waits for it. */
   async function drive(update: Update): Promise<void> {
-    if (sharedLedger !== undefined) await recall(update, sharedLedger);
-    if (update.joined.length === 0) return;
     const tell = await endOf(update).then(
-      (ending) => (joiner: Joiner) => outcomeFor(joiner, update, ending),
+      (ending) => ending && ((joiner: Joiner) => outcomeFor(joiner, update, ending)),
       (bug: unknown) => () => deferredByBug(bug),
     );
+    if (tell === undefined) return;
     close(update);
     for (const joiner of update.joined) joiner.settle(tell(joiner));
     // The call may have started before these were sent: either SQS's clock shows that it did not, or
@@ -130,9 +132,8 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
   /** Settles those whom another process has served already, and closes an update that nobody needs. */
   async function recall(update: Update, shared: SharedLedger): Promise<void> {
     for (const proof of await shared.recall(update.certificateId)) {
-      if (proof.watermarkMs < held.newestMs() + newestProofMs) {
-        ledger.record(update.certificateId, proof);
-      }
+      const isSound = proof.watermarkMs < held.newestMs() + newestProofMs;
+      ledger.record(update.certificateId, isSound ? proof : { ...proof, watermarkMs: -Infinity });
     }
     const served = update.joined.filter(({ request, message }) => {
       return decide(request, message.sentAtMs, ledger, update).kind === 'covered';
@@ -145,20 +146,24 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
     }
   }
 
-  async function endOf(update: Update): Promise<Ending> {
+  /** Undefined if nobody needs the update any more; then it is closed. */
+  async function endOf(update: Update): Promise<Ending | undefined> {
+    if (sharedLedger !== undefined) await recall(update, sharedLedger);
+    if (update.joined.length === 0) return undefined;
     const ending = await attemptUntilSettled(update);
-    const entry = sharedLedger && entryOf(update, ending);
+    const entry = sharedLedger && ending && entryOf(update, ending);
     // Before the messages are deleted: what is gone from the queues is known to all.
     if (entry !== undefined) await sharedLedger?.record(entry);
     return ending;
   }
 
-  async function attemptUntilSettled(update: Update): Promise<Ending> {
+  /** Undefined if nobody needs the update any more; then it is closed. */
+  async function attemptUntilSettled(update: Update): Promise<Ending | undefined> {
     let throttled = 0;
     let contested = 0;
-    async function attempt(): Promise<Attempt<Ending, Ending>> {
+    async function attempt(): Promise<Attempt<Ending | undefined, Ending>> {
       const ending = await attemptInSlot(update);
-      if (ending.kind !== 'failed' || !isTransient(ending.failure.kind)) {
+      if (ending?.kind !== 'failed' || !isTransient(ending.failure.kind)) {
         return { kind: 'done', value: ending };
       }
       if (ending.failure.kind === 'contested' && ++contested === mostContested) {
@@ -175,11 +180,12 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
     return retried.kind === 'done' ? retried.value : retried.why;
   }
 
-  async function attemptInSlot(update: Update): Promise<Ending> {
-    const release = await slotFor(update);
+  async function attemptInSlot(update: Update): Promise<Ending | undefined> {
+    const release = await slots.take(update);
     if (release === undefined) return { kind: 'stopped', cause: stopCause(stopping) };
     let feedback: Feedback = 'failed';
     try {
+      if (brake !== undefined && !(await passes(update, brake))) return undefined;
       const result = await callNow(update);
       feedback = feedbackOf(result);
       return result;
@@ -188,33 +194,37 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
     }
   }
 
-  /** A slot, once one fires and no more urgent update waits; undefined when stopping. */
-  async function slotFor(update: Update): Promise<((feedback: Feedback) => void) | undefined> {
-    if (stopping.aborted) return undefined;
-    return new Promise((grant) => {
-      grants.set(update, grant);
-      waiting.add(update);
-      throttle.wake(serve, waiting.mostUrgent);
-    });
-  }
-
-  function serve(): Promise<Feedback> | undefined {
-    const { promise, resolve } = Promise.withResolvers<Feedback>();
-    const update = waiting.take();
-    if (update === undefined) return undefined;
-    grants.get(update)?.(resolve);
-    grants.delete(update);
-    return promise;
-  }
-
-  function releaseWaiting(): void {
-    for (const update of waiting.drain()) grants.get(update)?.(undefined);
-    grants.clear();
+  /**
+   * Lets those go on whose lanes are not held, and closes the update if there are none: no call is made
+   * for somebody's sake who may not have it, nor a stronger one.
+   */
+  async function passes(update: Update, guard: Brake): Promise<boolean> {
+    const stays = new Map<Lane, Stay | undefined>();
+    const undecided = (): Lane | undefined =>
+      [...update.joined, ...update.late].find(({ message }) => !stays.has(message.lane))?.message
+        .lane;
+    for (let lane = undecided(); lane !== undefined; lane = undecided()) {
+      stays.set(lane, await guard.admit(lane, update.certificateId));
+    }
+    const held = [...update.joined, ...update.late].filter(({ message }) =>
+      stays.get(message.lane),
+    );
+    update.joined = update.joined.filter((joiner) => !held.includes(joiner));
+    update.late = update.late.filter((joiner) => !held.includes(joiner));
+    const isNeeded = update.joined.length + update.late.length > 0;
+    if (!isNeeded) close(update);
+    for (const { message, settle: tell } of held) {
+      const cause = stays.get(message.lane)?.cause ?? '';
+      tell({ kind: 'deferred', failureKind: 'brake', cause });
+    }
+    return isNeeded;
   }
 
   async function callNow(update: Update): Promise<CallResult> {
     const calling = beginCall(update, held.newestMs(), clock.now());
-    const lookFirst = calling.status !== 'REVOKED' && ledger.knowsRevoked(update.certificateId);
+    const lookFirst =
+      (calling.status !== 'REVOKED' && ledger.knowsRevoked(update.certificateId)) ||
+      update.joined.every(mayBeOurDoing);
     const wanted = { certificateId: update.certificateId, status: calling.status, lookFirst };
     const result = await call(certificates, wanted, abandon);
     endCall(update, calling, result, clock.now());
@@ -225,6 +235,10 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
 
   return {
     settle,
+    covered: (request, message) => {
+      const decision = decide(request, message.sentAtMs, ledger, undefined);
+      return decision.kind === 'covered' ? coverWith(decision.proof, request, message) : undefined;
+    },
     load: (lane) => loads[lane],
   };
 }
@@ -240,6 +254,14 @@ function coveredBy({ messageId, awsRequestId, how }: Proof): Outcome {
     byMessageId: messageId,
     ...(awsRequestId !== undefined && { awsRequestId }),
   };
+}
+
+/**
+ * An audit finds what it found at its start, also what we have taken out of service since: it must not
+ * make us do it again.
+ */
+function mayBeOurDoing({ request }: Joiner): boolean {
+  return request.origin?.format === 'device-defender-audit';
 }
 
 function stopCause(stopping: AbortSignal): string {

@@ -3,6 +3,7 @@
 import type { Acknowledgement } from './acknowledgement.ts';
 import type { Message } from './message.ts';
 import { deciding, type Outcome } from './outcome.ts';
+import type { Intent, Origin, Target } from './intent.ts';
 import type { Request } from './request.ts';
 import type { Status } from './status.ts';
 
@@ -35,6 +36,10 @@ export interface RequestStory {
   readonly reason?: string;
   readonly comment?: string;
   readonly incidentId?: string;
+  /** The thing that the certificate was found by. */
+  readonly thingName?: string;
+  /** The alert that led to this. */
+  readonly origin?: Origin;
   readonly other?: unknown;
 }
 
@@ -65,8 +70,8 @@ export interface Carried {
 }
 
 export interface Settled {
-  /** Absent where the body could not be read. */
-  readonly request?: Request;
+  /** What was asked for; absent where the body could not be read. */
+  readonly request?: Request | Intent;
   readonly outcome: Outcome;
 }
 
@@ -99,7 +104,7 @@ export function eventOf(
 
 function storyOf(
   message: Message,
-  request: Request | undefined,
+  request: Request | Intent | undefined,
   outcome: Outcome,
 ): Partial<RequestStory> & Pick<RequestStory, 'outcome' | 'attempts'> {
   const call = outcome.call;
@@ -121,9 +126,24 @@ function storyOf(
   };
 }
 
-function askedOf(request: Request): Partial<RequestStory> {
+function askedOf(request: Request | Intent): Partial<RequestStory> {
+  if ('target' in request) {
+    const { target, other, ...asked } = request;
+    return { ...asked, ...targetOf(target), ...(other !== undefined && { other: bounded(other) }) };
+  }
   const { accountId: _account, region: _region, partition: _partition, other, ...asked } = request;
   return { ...asked, ...(other !== undefined && { other: bounded(other) }) };
+}
+
+function targetOf(target: Target): Partial<RequestStory> {
+  switch (target.kind) {
+    case 'certificate':
+      return { certificateId: target.certificateId };
+    case 'thing':
+      return { thingName: target.thingName };
+    case 'audit': // the origin names it
+      return {};
+  }
 }
 
 const longestOther = 4096;
@@ -148,6 +168,8 @@ export function levelOf(
     case 'applied':
     case 'covered':
     case 'unchanged':
+    case 'expanded':
+    case 'ignored':
       return 'info';
     case 'rejected':
       return 'warn';
@@ -159,7 +181,10 @@ export function levelOf(
 /** Ours to mend: no retry will help until somebody acts. */
 const loud: ReadonlySet<string | undefined> = new Set(['unauthorized', 'unknown-exception', 'bug']);
 
+/** As it was meant: of the brake, an event of its own has told aloud. */
+const quiet: ReadonlySet<string | undefined> = new Set(['stopping', 'brake', 'dry-run']);
+
 function loudnessOfDeferral(failureKind: string | undefined): Level {
-  if (failureKind === 'stopping') return 'info';
+  if (quiet.has(failureKind)) return 'info';
   return loud.has(failureKind) ? 'error' : 'warn';
 }

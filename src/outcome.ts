@@ -33,16 +33,31 @@ export type Outcome =
   | { readonly kind: 'unchanged'; readonly cause: string; readonly call: CallStory }
   | {
       readonly kind: 'rejected';
-      readonly failureKind: FailureKind | RefusalKind;
+      readonly failureKind: FailureKind | RefusalKind | PolicyRefusalKind;
       readonly cause: string;
       readonly call?: CallStory;
     }
   | {
       readonly kind: 'deferred';
-      readonly failureKind: FailureKind | 'stopping' | 'bug';
+      readonly failureKind: FailureKind | 'stopping' | 'brake' | 'dry-run' | 'bug';
       readonly cause: string;
       readonly call?: CallStory;
-    };
+    }
+  /** It has become requests of their own, which lie in its lane now. */
+  | { readonly kind: 'expanded'; readonly cause: string; readonly call?: undefined }
+  /** An alert that calls for no action. */
+  | { readonly kind: 'ignored'; readonly cause: string; readonly call?: undefined };
+
+/** Why a request that could be read is not carried out. */
+export type PolicyRefusalKind =
+  /** Its lane may not ask for this status. */
+  | 'policy'
+  /** Only the incident lane may touch this certificate. */
+  | 'protected'
+  /** More things would go down than the lane may switch off at once. */
+  | 'shared-certificate'
+  /** The thing has no certificate. */
+  | 'no-certificate';
 
 /**
  * The outcome of a whole message, of one or more requests: the one that decides what the queue is
@@ -55,6 +70,8 @@ export function deciding(outcomes: readonly Outcome[]): Outcome | undefined {
     'applied',
     'unchanged',
     'covered',
+    'expanded',
+    'ignored',
   ];
   return outcomes.toSorted((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind))[0];
 }

@@ -1,0 +1,54 @@
+// What names more certificates than one message can hold in its time becomes one message for each. They
+// lie in the lane before their origin is deleted; if it happens twice, duplicates are merged.
+
+import type { Lane } from './lane.ts';
+import type { Outcome } from './outcome.ts';
+import { mostPerBatch, type Taken } from './queue.ts';
+import type { Request } from './request.ts';
+
+/** More than these are not settled by the message that names them. */
+export const mostPerMessage = 10;
+
+/** Sends up to 10 bodies to the end of a lane; an answer for each, in order. It does not reject. */
+export type SendBack = (lane: Lane, bodies: readonly string[]) => Promise<readonly Taken[]>;
+
+/** Batches that are sent at the same time. */
+const sideBySide = 5;
+
+/** Makes a message of each request. It does not reject. */
+export async function expand(
+  requests: readonly Request[],
+  lane: Lane,
+  sendBack: SendBack,
+): Promise<Outcome> {
+  const batches = inBatches(requests.map(bodyOf));
+  for (let at = 0; at < batches.length; at += sideBySide) {
+    const answers = await Promise.all(
+      batches.slice(at, at + sideBySide).map((bodies) => sendBack(lane, bodies)),
+    );
+    const refused = answers.flat().find((taken) => !taken.done);
+    if (refused !== undefined && !refused.done) {
+      return {
+        kind: 'deferred',
+        failureKind: 'unavailable',
+        cause: `${requests.length} certificates are named, and the ${lane} queue did not take a request for each: ${refused.cause}`,
+      };
+    }
+  }
+  return {
+    kind: 'expanded',
+    cause: `${requests.length} certificates are named; a request for each has been sent to the ${lane} queue`,
+  };
+}
+
+/** The request as a message of its own, in our format. */
+function bodyOf(request: Request): string {
+  const { accountId: _account, region: _region, partition: _partition, other, ...asked } = request;
+  return JSON.stringify({ ...other, ...asked });
+}
+
+function inBatches(bodies: readonly string[]): readonly (readonly string[])[] {
+  return Array.from({ length: Math.ceil(bodies.length / mostPerBatch) }, (_, at) =>
+    bodies.slice(at * mostPerBatch, (at + 1) * mostPerBatch),
+  );
+}

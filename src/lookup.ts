@@ -1,0 +1,192 @@
+// Which certificates an alert means, and which things they serve: whole lists from AWS IoT's pages,
+// each API within its own quota, transient failures tried again.
+
+import { isTransient, type Failure } from './call.ts';
+import type { Clock, Random } from './clock.ts';
+import type { Directory, Finding, Page } from './directory.ts';
+import { moreUrgent, type Lane } from './lane.ts';
+import type { Feedback } from './pace.ts';
+import { retry, type Attempt, type RetryPolicy } from './retry.ts';
+import { createSlots, type Slots } from './slots.ts';
+import type { Throttle } from './throttle.ts';
+
+export type Found<T> =
+  | { readonly kind: 'found'; readonly items: readonly T[] }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+  /** Nothing was found out before the stop. */
+  | { readonly kind: 'stopped' };
+
+/** No method rejects. */
+export interface Lookup {
+  /** The ids of a thing's certificates, lower case; other principals are left out. */
+  readonly certificatesOf: (thingName: string, lane: Lane) => Promise<Found<string>>;
+  /** The names of the things that a certificate serves; none if there is no such certificate. */
+  readonly thingsOf: (certificateId: string, lane: Lane) => Promise<Found<string>>;
+  /** The ids of the certificates that a check of an audit task complains of, and nobody suppressed. */
+  readonly certificatesOfAudit: (
+    audit: { readonly taskId: string; readonly checkName: string },
+    lane: Lane,
+  ) => Promise<Found<string>>;
+}
+
+export interface LookupPorts {
+  readonly directory: Directory;
+  /** AWS counts the calls of each API by themselves. */
+  readonly throttles: Readonly<Record<keyof Directory, Pick<Throttle, 'wake'>>>;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** From now on no call starts. */
+  readonly stopping: AbortSignal;
+  /** Cuts the calls that are still under way. */
+  readonly abandon: AbortSignal;
+}
+
+interface Waiter {
+  lane: Lane;
+}
+
+/** A lookup that has not started: whoever asks the same may still join it. */
+interface Pending<T> {
+  readonly waiter: Waiter;
+  readonly found: Promise<Found<T>>;
+}
+
+const retryPolicy: RetryPolicy = { attempts: 4, baseMs: 200, capMs: 2000 };
+
+/** Throttled attempts are free, but not for ever. */
+const mostThrottled = 25;
+
+/** AWS promises an end of its pages; a list that is longer than this has none. */
+const mostPages = 1000;
+
+export function createLookup(ports: LookupPorts): Lookup {
+  const { directory, throttles, clock, random, stopping, abandon } = ports;
+  const slots = {
+    thingPrincipals: createSlots<Waiter>(throttles.thingPrincipals, stopping),
+    principalThings: createSlots<Waiter>(throttles.principalThings, stopping),
+    auditFindings: createSlots<Waiter>(throttles.auditFindings, stopping),
+  };
+
+  const pending = new Map<string, Pending<never>>();
+
+  /** The whole list; shared with those who ask for the same before it starts, and with nobody later. */
+  async function all<T>(
+    api: keyof Directory,
+    key: string,
+    lane: Lane,
+    ask: (nextToken: string | undefined) => Promise<Page<T>>,
+  ): Promise<Found<T>> {
+    const name = `${api} ${key}`;
+    const open = pending.get(name) as Pending<T> | undefined;
+    if (open !== undefined) {
+      open.waiter.lane = moreUrgent(open.waiter.lane, lane);
+      slots[api].promote(open.waiter);
+      return open.found;
+    }
+    const waiter: Waiter = { lane };
+    const started = (): boolean => pending.delete(name);
+    const found = pages(slots[api], waiter, started, ask);
+    pending.set(name, { waiter, found } as Pending<never>);
+    return found.finally(started);
+  }
+
+  async function pages<T>(
+    waiting: Slots<Waiter>,
+    waiter: Waiter,
+    started: () => void,
+    ask: (nextToken: string | undefined) => Promise<Page<T>>,
+  ): Promise<Found<T>> {
+    const items: T[] = [];
+    let nextToken: string | undefined;
+    for (let read = 0; read < mostPages; read++) {
+      const page = await onePage(waiting, waiter, () => {
+        started();
+        return ask(nextToken);
+      });
+      if (page.kind !== 'page') return page;
+      items.push(...page.items);
+      if (page.nextToken === undefined) return { kind: 'found', items };
+      nextToken = page.nextToken;
+    }
+    const message = `its pages do not end (${mostPages} of them were read)`;
+    return {
+      kind: 'failed',
+      failure: { kind: 'unknown-exception', name: 'EndlessPages', message },
+    };
+  }
+
+  async function onePage<T>(
+    waiting: Slots<Waiter>,
+    waiter: Waiter,
+    ask: () => Promise<Page<T>>,
+  ): Promise<Page<T> | { readonly kind: 'stopped' }> {
+    type Answer = Page<T> | { readonly kind: 'stopped' };
+    let throttled = 0;
+    async function attempt(): Promise<Attempt<Answer, Answer>> {
+      const release = await waiting.take(waiter);
+      if (release === undefined) return { kind: 'done', value: { kind: 'stopped' } };
+      let feedback: Feedback = 'failed';
+      try {
+        const page = await ask();
+        feedback = feedbackOf(page);
+        if (page.kind === 'page' || !isTransient(page.failure.kind)) {
+          return { kind: 'done', value: page };
+        }
+        const free = feedback === 'throttled' && ++throttled < mostThrottled;
+        return { kind: 'again', why: page, free };
+      } finally {
+        release(feedback);
+      }
+    }
+    const retried = await retry(attempt, retryPolicy, { clock, random, hurry: () => stopping });
+    return retried.kind === 'done' ? retried.value : retried.why;
+  }
+
+  return {
+    certificatesOf: async (thingName, lane) => {
+      const found = await all('thingPrincipals', thingName, lane, (nextToken) =>
+        directory.thingPrincipals(thingName, nextToken, abandon),
+      );
+      return distinct(found, (principal) => certificateIdIn(principal));
+    },
+    thingsOf: async (certificateId, lane) => {
+      const found = await all('principalThings', certificateId, lane, (nextToken) =>
+        directory.principalThings(certificateId, nextToken, abandon),
+      );
+      // What does not exist serves nothing; the update itself will say that it is not there.
+      if (found.kind === 'failed' && found.failure.kind === 'not-found') {
+        return { kind: 'found', items: [] };
+      }
+      return distinct(found, (thing) => thing);
+    },
+    certificatesOfAudit: async (audit, lane) => {
+      const key = `${audit.taskId} ${audit.checkName}`;
+      const found = await all('auditFindings', key, lane, (nextToken) =>
+        directory.auditFindings(audit, nextToken, abandon),
+      );
+      return distinct(found, wantedOf);
+    },
+  };
+}
+
+function feedbackOf(page: Page<unknown>): Feedback {
+  if (page.kind === 'page') return 'succeeded';
+  return page.failure.kind === 'throttled' ? 'throttled' : 'failed';
+}
+
+function distinct<A, B>(found: Found<A>, of: (item: A) => B | undefined): Found<B> {
+  if (found.kind !== 'found') return found;
+  const items = found.items.map(of).filter((item) => item !== undefined);
+  return { kind: 'found', items: [...new Set(items)] };
+}
+
+function certificateIdIn(principal: string): string | undefined {
+  return /^arn:aws[a-z-]*:iot:[a-z0-9-]+:\d{12}:cert\/([0-9a-fA-F]{64})$/
+    .exec(principal)?.[1]
+    ?.toLowerCase();
+}
+
+function wantedOf({ certificateId, isSuppressed }: Finding): string | undefined {
+  if (isSuppressed || certificateId === undefined) return undefined;
+  return /^[0-9a-fA-F]{64}$/.test(certificateId) ? certificateId.toLowerCase() : undefined;
+}

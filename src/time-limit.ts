@@ -1,0 +1,19 @@
+// Waits for an answer, but not for ever.
+
+import type { Clock } from './clock.ts';
+
+/** What `asking` resolves to, or what `late` says once `limitMs` are over. */
+export async function within<T>(
+  limitMs: number,
+  clock: Clock,
+  asking: Promise<T>,
+  late: () => T,
+): Promise<T> {
+  const answered = new AbortController();
+  const over = clock.sleep(limitMs, answered.signal).then(late);
+  try {
+    return await Promise.race([asking, over]);
+  } finally {
+    answered.abort('answered');
+  }
+}
