@@ -9,6 +9,7 @@ const kindOfName: Readonly<Record<string, FailureKind>> = {
   ThrottlingException: 'throttled',
   Throttling: 'throttled',
   ThrottledException: 'throttled',
+  ProvisionedThroughputExceededException: 'throttled', // DynamoDB's
   TooManyRequestsException: 'throttled',
   RequestThrottled: 'throttled',
   RequestThrottledException: 'throttled',

@@ -2,7 +2,7 @@
 // read as the worker will read it, so that nothing is sent that the worker would refuse.
 
 import { quote } from '../quote.ts';
-import { readRequests, type Request } from '../request.ts';
+import { readRequests, type Reading, type Request } from '../request.ts';
 import type { Listed } from './certificate-list.ts';
 import type { OrderFields } from './order.ts';
 
@@ -56,18 +56,28 @@ function read({ where, text }: Listed, fields: OrderFields): Read | string {
   if (/[\s,;|]/.test(text)) {
     return `${where}: it holds ${quote(text)}; one certificate and nothing else is expected (of a table, give only the column with the certificates)`;
   }
-  const body = JSON.stringify({
-    ...(text.startsWith('arn:') ? { certificateArn: text } : { certificateId: text.toLowerCase() }),
-    ...fields,
-  });
-  // An ARN is compared with the others later: for now, it is at home.
-  const [, , , region = '', accountId = ''] = text.split(':');
-  const reading = readRequests(body, { accountId, region });
+  const { body, reading } = readAsWritten(text, fields);
   if (reading.kind === 'refused') return `${where}: ${reading.reason}`;
   const [request] = reading.requests;
   return request === undefined
     ? `${where}: no request`
     : { where, certificate: text, body, request };
+}
+
+/**
+ * The body of a request for a certificate as a person writes it, and how the worker reads that. An ARN
+ * is taken to be at home: compare it with the rest later.
+ */
+export function readAsWritten(
+  text: string,
+  fields: object,
+): { readonly body: string; readonly reading: Reading } {
+  const body = JSON.stringify({
+    ...(text.startsWith('arn:') ? { certificateArn: text } : { certificateId: text.toLowerCase() }),
+    ...fields,
+  });
+  const [, , , region = '', accountId = ''] = text.split(':');
+  return { body, reading: readRequests(body, { accountId, region }) };
 }
 
 /** What is wrong with ARNs of other accounts or regions: a worker serves one, and refuses the rest. */

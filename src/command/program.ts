@@ -3,14 +3,15 @@
 import { Command, CommanderError, Option } from 'commander';
 import { lanes, type Lane } from '../lane.ts';
 import { statuses, type Status } from '../status.ts';
+import { audit, type AuditPorts, type Question } from './audit.ts';
 import { listedAsArguments, listedInText, type Listed } from './certificate-list.ts';
 import { problemsOf, type OrderFields } from './order.ts';
 import { send, type SendPorts } from './send.ts';
 
-/** 0: done; 1: something was not; 2: the command line cannot be understood. */
+/** 0: done; 1: something was not; 2: the command line cannot be understood, or nobody could look. */
 export type ExitCode = 0 | 1 | 2;
 
-export interface ProgramPorts extends SendPorts {
+export interface ProgramPorts extends SendPorts, AuditPorts {
   readonly version: string;
   /** The operating system's name of the user; undefined if it has none. */
   readonly userName: string | undefined;
@@ -71,6 +72,43 @@ export async function runProgram(given: readonly string[], ports: ProgramPorts):
     .action(async (certificates: readonly string[], options: SendOptions, command: Command) => {
       exitCode = await runSend(certificates, options, command, ports);
     });
+  const auditing = program
+    .command('audit')
+    .copyInheritedSettings(program)
+    .summary('who took a certificate out of service, when and why')
+    .usage('certificate|incident <id> [options]')
+    .description(auditDescription)
+    .helpOption('--help', 'print this help')
+    .helpCommand('help [command]', 'print help')
+    .addHelpText('after', auditDetails);
+  const addQuestion = (
+    name: Question['kind'],
+    what: string,
+    ask: (id: string) => Question,
+  ): void => {
+    auditing
+      .command(name)
+      .copyInheritedSettings(auditing)
+      .summary(what)
+      .usage('<id> [options]')
+      .description(`Print ${what}, the oldest first.`)
+      .argument('<id>', idOf[name])
+      .option('--table <table>', 'the ledger’s table (default: LEDGER_TABLE)')
+      .option('--pretty', 'for people’s eyes, instead of JSON lines')
+      .helpOption('--help', 'print this help')
+      .addHelpText('after', auditDetails)
+      .action(async (id: string, { table, pretty = false }: AuditOptions) => {
+        exitCode = await audit({ question: ask(id), table, pretty }, ports);
+      });
+  };
+  addQuestion('certificate', 'what was done to a certificate', (certificate) => ({
+    kind: 'certificate',
+    certificate,
+  }));
+  addQuestion('incident', 'what was done for an incident', (incidentId) => ({
+    kind: 'incident',
+    incidentId,
+  }));
   program
     .command('worker')
     .copyInheritedSettings(program)
@@ -96,6 +134,11 @@ interface SendOptions {
   readonly requestedBy?: string;
   readonly comment?: string;
   readonly dryRun?: true;
+}
+
+interface AuditOptions {
+  readonly table?: string;
+  readonly pretty?: boolean;
 }
 
 async function runSend(
@@ -158,6 +201,14 @@ const wordsOf: Readonly<Record<string, string>> = {
 const sendDescription =
   'Send one request for each certificate to a lane’s queue. The whole list is checked first: if anything in it is wrong, all that is wrong is told, and nothing is sent.';
 
+const auditDescription =
+  'Read from the ledger’s DynamoDB table who took a certificate out of service, when, on whose word and why: one JSON line for each entry on standard output, the oldest first.';
+
+const idOf: Readonly<Record<Question['kind'], string>> = {
+  certificate: 'its id (64 hexadecimal characters) or ARN',
+  incident: 'its incidentId, as the requests name it',
+};
+
 const exitCodes = `
 Exit codes:
   0  done; after \`send\`: every request is in the queue
@@ -165,8 +216,28 @@ Exit codes:
   2  the command line is wrong; nothing was done`;
 
 const programDetails = `
-\`iot-revoke send --help\` has examples.
+\`iot-revoke send --help\` and \`iot-revoke audit --help\` have examples.
 ${exitCodes}`;
+
+const auditDetails = `
+Of each status the ledger keeps the latest call for a certificate, and the first
+five who asked for it; the log has all of them.
+
+Environment:
+  LEDGER_TABLE                       the table; --table goes before it
+  AWS_ACCOUNT_ID                     whose certificates; else STS is asked
+  AWS_PROFILE, AWS_REGION and so on  as every AWS tool reads them
+
+Examples:
+  iot-revoke audit incident INC-7 --pretty
+  iot-revoke audit incident INC-7 | jq -r .certificateId | sort -u
+  iot-revoke audit certificate \\
+    6f1ed002ab5595859014ebf0951522d9c8f4a6c1e2b7d3058a94c7e1f2b3d405
+
+Exit codes:
+  0  something was found
+  1  nothing was found
+  2  nobody could look; standard error says why`;
 
 const sendDetails = `
 A list has one certificate per line; blank lines, and all from a # on, are

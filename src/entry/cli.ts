@@ -5,6 +5,7 @@ import './node-version.ts';
 import { readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { text } from 'node:stream/consumers';
+import { askAccountId } from '../aws/account.ts';
 import { createProducer } from '../aws/producer.ts';
 import { runProgram } from '../command/program.ts';
 import manifest from '../../package.json' with { type: 'json' };
@@ -24,6 +25,9 @@ process.exitCode = await runProgram(process.argv.slice(2), {
     await import('./worker.ts');
   },
   openQueue: createProducer,
+  // Only then: it takes longer to load than a responder's `send` need wait.
+  openArchive: async (table) => (await import('../aws/ledger-audit.ts')).openArchive(table),
+  askAccountId,
   print: (line) => process.stdout.write(`${line}\n`),
   complain: (line) => process.stderr.write(`${line}\n`),
   write: (help) => process.stdout.write(help),

@@ -15,7 +15,7 @@ export function announcementOf(
     reason: 'keyCompromise',
   };
   return [
-    '# SQS and AWS IoT on loopback. Copy these lines into the terminals of the worker and the AWS CLI:',
+    '# SQS, AWS IoT and DynamoDB on loopback. Copy these lines into the terminals of the worker and the AWS CLI:',
     ...Object.entries(environment).map(([name, value]) => `export ${name}=${value}`),
     '# If that shell has an AWS profile or session set: unset AWS_PROFILE AWS_SESSION_TOKEN',
     '#',
@@ -24,6 +24,8 @@ export function announcementOf(
     `# Revoke one of the ${certificateIds.length} certificates:`,
     // Version 1 of the AWS CLI ignores AWS_ENDPOINT_URL_SQS (aws/aws-cli issue 8737).
     `# aws sqs send-message --endpoint-url "$AWS_ENDPOINT_URL_SQS" --queue-url "$INCIDENT_QUEUE_URL" --message-body '${JSON.stringify(request)}'`,
+    '# Who revoked it, and why:',
+    `# node src/entry/cli.ts audit certificate ${request.certificateId}`,
     '# See the certificates and their status:',
     `# curl -s ${iot.endpoint}/_sandbox/certificates`,
     '# See every call that AWS IoT got:',

@@ -5,6 +5,7 @@
 export interface Ports {
   readonly sqs: number;
   readonly iot: number;
+  readonly dynamodb: number;
 }
 
 type PortName = keyof Ports;
@@ -12,28 +13,38 @@ type PortName = keyof Ports;
 const variables: Readonly<Record<PortName, string>> = {
   sqs: 'SANDBOX_SQS_PORT',
   iot: 'SANDBOX_IOT_PORT',
+  dynamodb: 'SANDBOX_DYNAMODB_PORT',
 };
-const defaults: Ports = { sqs: 9324, iot: 9325 };
+const defaults: Ports = { sqs: 9324, iot: 9325, dynamodb: 9326 };
+const names = ['sqs', 'iot', 'dynamodb'] as const satisfies readonly PortName[];
 
 /** The ports that the environment asks for, or what is wrong with it. */
 export type PortsRead =
   | ({ readonly kind: 'ports' } & Ports)
   | { readonly kind: 'invalid'; readonly problem: string };
 
-/** Reads `SANDBOX_SQS_PORT` (default 9324) and `SANDBOX_IOT_PORT` (default 9325). */
+/**
+ * Reads `SANDBOX_SQS_PORT` (default 9324), `SANDBOX_IOT_PORT` (default 9325) and
+ * `SANDBOX_DYNAMODB_PORT` (default 9326).
+ */
 export function readPorts(environment: Readonly<Record<string, string | undefined>>): PortsRead {
   const given = (name: PortName): string => environment[variables[name]] || String(defaults[name]);
-  const problems = (['sqs', 'iot'] as const)
+  const problems = names
     .filter((name) => !isPort(given(name)))
     .map((name) => `${variables[name]} is no port: ${given(name)}. Give a number from 0 to 65535.`);
   if (problems.length > 0) return { kind: 'invalid', problem: problems.join(' ') };
-  return { kind: 'ports', sqs: Number(given('sqs')), iot: Number(given('iot')) };
+  return {
+    kind: 'ports',
+    sqs: Number(given('sqs')),
+    iot: Number(given('iot')),
+    dynamodb: Number(given('dynamodb')),
+  };
 }
 
 /** One line on why a port could not be had and what to do; undefined for any other failure. */
 export function explainPort(error: unknown, ports: Ports): string | undefined {
   const { code, port } = error as { readonly code?: unknown; readonly port?: unknown };
-  const variable = port === ports.sqs ? variables.sqs : variables.iot;
+  const variable = variables[names.find((name) => ports[name] === port) ?? 'sqs'];
   const remedy = `choose another: ${variable}=0 npm run sandbox (0 takes any free port).`;
   switch (code) {
     case 'EADDRINUSE':

@@ -7,7 +7,7 @@ import { startSandbox } from './sandbox.ts';
 
 /** What a session is given of the process. */
 export interface Session {
-  /** Looked at for `SANDBOX_SQS_PORT` and `SANDBOX_IOT_PORT`. */
+  /** Looked at for `SANDBOX_SQS_PORT` and the others of port.ts. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Ends the session. */
   readonly signal: AbortSignal;
@@ -26,7 +26,11 @@ export async function runSession(session: Session): Promise<0 | 1> {
     return 1;
   }
   try {
-    await using sandbox = await startSandbox({ queuePort: ports.sqs, iotPort: ports.iot });
+    await using sandbox = await startSandbox({
+      queuePort: ports.sqs,
+      iotPort: ports.iot,
+      ledgerPort: ports.dynamodb,
+    });
     const certificateIds = await sandbox.iot.seed({ count: 40 });
     print(announcementOf(sandbox, certificateIds));
     await aborted(signal);

@@ -10,18 +10,22 @@ interface Run {
   readonly err: string;
   /** What each request says. */
   readonly bodies: readonly unknown[];
+  /** What the ledger was asked for, and in which table. */
+  readonly looked: readonly (readonly string[])[];
 }
 
 /** Runs a command line whose queue takes everything. */
 async function run(given: readonly string[], other: Partial<ProgramPorts> = {}): Promise<Run> {
   const clock = createVirtualClock();
   const bodies: unknown[] = [];
+  const looked: string[][] = [];
   let [out, err] = ['', ''];
   const ports: ProgramPorts = {
     version: '1.2.3',
     environment: {
       INCIDENT_QUEUE_URL: 'https://sqs.eu-west-1.amazonaws.com/123456789012/incident',
       ALERT_QUEUE_URL: 'https://sqs.eu-west-1.amazonaws.com/123456789012/alert',
+      LEDGER_TABLE: 'ledger',
     },
     userName: 'alice',
     readText: async () => Promise.reject(new Error('no list')),
@@ -35,6 +39,19 @@ async function run(given: readonly string[], other: Partial<ProgramPorts> = {}):
       },
       [Symbol.dispose]: () => undefined,
     }),
+    openArchive: async (table) => ({
+      region: async () => 'eu-west-1',
+      ofCertificate: async (_deployment, name) => {
+        looked.push([table, name]);
+        return { kind: 'found', lines: [{ at: 'then', certificateId: name }] };
+      },
+      ofIncident: async (_deployment, name) => {
+        looked.push([table, name]);
+        return { kind: 'found', lines: [] };
+      },
+      [Symbol.dispose]: () => undefined,
+    }),
+    askAccountId: async () => '111122223333',
     print: (line) => (out += `${line}\n`),
     complain: (line) => (err += `${line}\n`),
     write: (text) => (out += text),
@@ -45,7 +62,7 @@ async function run(given: readonly string[], other: Partial<ProgramPorts> = {}):
     ...other,
   };
   const exitCode = await clock.run(runProgram(given, ports));
-  return { exitCode, out, err, bodies };
+  return { exitCode, out, err, bodies, looked };
 }
 
 describe('iot-revoke send', () => {
@@ -105,6 +122,7 @@ describe('iot-revoke send', () => {
       out: '',
       err: `Nothing was sent: list.txt: ${words}\n`,
       bodies: [],
+      looked: [],
     });
   });
 
@@ -132,6 +150,12 @@ describe('iot-revoke send', () => {
     [['send', '--status', 'REVOKED', '--file', 'a', id], /^error: --file: certificates are given/],
     [['sned'], /^error: unknown command 'sned'\n\(Did you mean send\?\)/],
     [['worker', 'fast'], /^error: too many arguments/],
+    [['audit'], /^Usage: iot-revoke audit /],
+    [['audit', 'incidnet', 'INC-7'], /^error: unknown command .*\(Did you mean incident\?\)/s],
+    [['audit', 'incident'], /^error: missing required argument 'id'/],
+    [['audit', 'incident', 'INC-7', 'INC-8'], /^error: too many arguments/],
+    [['audit', 'certificate', 'abc'], /^error: certificateId: it holds "abc"; /],
+    [['audit', 'certificate', '--tabel', 'x', id], /^error: .*\(Did you mean --table\?\)/s],
     [[], /^Usage: iot-revoke /],
   ])('exits 2 on %j, does nothing, and says why', async (given, why) => {
     const { exitCode, out, err, bodies } = await run(given);
@@ -146,22 +170,53 @@ describe('iot-revoke send', () => {
   });
 });
 
+describe('iot-revoke audit', () => {
+  test('prints what is known of a certificate', async () => {
+    const { exitCode, out, looked } = await run(['audit', 'certificate', id]);
+    expect(looked).toEqual([['ledger', id]]);
+    expect(out).toBe(`${JSON.stringify({ at: 'then', certificateId: id })}\n`);
+    expect(exitCode).toBe(0);
+  });
+
+  test('exits with 1 if nothing is known of an incident', async () => {
+    const { exitCode, out, err, looked } = await run(['audit', 'incident', 'INC-7']);
+    expect(looked).toEqual([['ledger', 'INC-7']]);
+    expect([exitCode, out]).toEqual([1, '']);
+    expect(err).toMatch(/^nothing is known of incident INC-7 in table ledger /);
+  });
+
+  test('reads another table, and writes for people', async () => {
+    const options = ['--table', 'another', '--pretty'];
+    const { out, looked } = await run(['audit', 'certificate', ...options, id]);
+    expect(looked).toEqual([['another', id]]);
+    expect(out).toBe(`then  ${id}\n`);
+  });
+});
+
 describe('iot-revoke', () => {
   test('prints its version', async () => {
     expect(await run(['--version'])).toMatchObject({ exitCode: 0, out: '1.2.3\n', err: '' });
   });
 
-  test.each([['--help'], ['help'], ['send', '--help'], ['help', 'send']])(
-    'helps with %s, and says what its exit codes mean',
-    async (...given) => {
-      const { exitCode, out } = await run(given);
-      expect(exitCode).toBe(0);
-      expect(out).toMatch(/^Usage: iot-revoke .*^Exit codes:\n {2}0 .*\n {2}1 .*\n {2}2 /ms);
-    },
-  );
+  test.each([
+    ['--help'],
+    ['help'],
+    ['send', '--help'],
+    ['help', 'send'],
+    ['audit', '--help'],
+    ['audit', 'incident', '--help'],
+  ])('helps with %s, and says what its exit codes mean', async (...given) => {
+    const { exitCode, out } = await run(given);
+    expect(exitCode).toBe(0);
+    expect(out).toMatch(/^Usage: iot-revoke .*^Exit codes:\n {2}0 .*\n {2}1 .*\n {2}2 /ms);
+  });
 
-  test('helps within 80 columns', async () => {
-    const { out } = await run(['send', '--help']);
+  test.each([
+    ['send', '--help'],
+    ['audit', '--help'],
+    ['audit', 'certificate', '--help'],
+  ])('helps within 80 columns: %s %s', async (...given) => {
+    const { out } = await run(given);
     expect(out.split('\n').filter((line) => line.length > 80)).toEqual([]);
   });
 

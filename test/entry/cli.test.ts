@@ -238,6 +238,74 @@ describe('iot-revoke send', patience, () => {
   });
 });
 
+describe('iot-revoke audit', patience, () => {
+  test('tells who had what revoked, and why, after a worker has done it', async () => {
+    const ids = await sandbox.iot.seed({ count: 2 });
+    const why = ['--reason', 'keyCompromise', '--comment', 'on a public bucket'];
+    const order = ['--status', 'REVOKED', '--incident-id', 'INC-7', '--requested-by', 'alice'];
+    await iotRevoke(['send', ...order, ...why, ...ids]);
+    const child = spawn(execPath, [cli, 'worker'], {
+      env: { ...environment, STOP_TIMEOUT_SECONDS: '3' }, // its polls are the shorter
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const ended = once(child, 'close');
+    let log = '';
+    for await (const chunk of child.stdout.setEncoding('utf8')) {
+      log += chunk;
+      if (log.split('"outcome":"applied"').length > 2) child.kill('SIGTERM');
+    }
+    await ended;
+
+    const incident = await iotRevoke(['audit', 'incident', 'INC-7']);
+    const lines = incident.stdout.trimEnd().split('\n').map(parsed);
+    expect(lines.map(({ certificateId }) => certificateId).toSorted()).toEqual(ids.toSorted());
+    const [id = ''] = ids;
+    const arn = `arn:aws:iot:us-east-1:${sandbox.iot.accountId}:cert/${id}`;
+    const certificate = await iotRevoke(['audit', 'certificate', arn]);
+    expect(parsed(certificate.stdout)).toMatchObject({
+      certificateId: id,
+      status: 'REVOKED',
+      outcome: 'applied',
+      asked: [
+        {
+          requestedBy: 'alice',
+          reason: 'keyCompromise',
+          comment: 'on a public bucket',
+          incidentId: 'INC-7',
+        },
+      ],
+    });
+    expect([incident.exitCode, certificate.exitCode]).toEqual([0, 0]);
+    expect([incident.stderr, certificate.stderr]).toEqual([
+      '2 entries, 2 certificates\n',
+      '1 entry, 1 certificate\n',
+    ]);
+  });
+
+  test('exits 1 if nothing is known', async () => {
+    expect(await iotRevoke(['audit', 'incident', 'INC-7'])).toEqual({
+      exitCode: 1,
+      stdout: '',
+      stderr: `nothing is known of incident INC-7 in table ${sandbox.ledger.table} (account 000000000000, us-east-1)\n`,
+    });
+  });
+
+  test.each([
+    ['a table that is not there', { LEDGER_TABLE: 'nobody' }, /^error: LEDGER_TABLE: .*\n$/],
+    ['no table', { LEDGER_TABLE: undefined }, /^error: LEDGER_TABLE: it is not set; .*\n$/],
+    ['no credentials', { AWS_ACCESS_KEY_ID: undefined }, /^error: LEDGER_TABLE: .*\n$/],
+  ])('exits 2 with one plain line, and no stack trace, for %s', async (_what, wrong, line) => {
+    const env = { ...environment, ...wrong };
+    const { exitCode, stdout, stderr } = await iotRevoke(['audit', 'incident', 'INC-7'], { env });
+    expect([exitCode, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(line);
+  });
+
+  function parsed(line: string): Readonly<Record<string, unknown>> {
+    return JSON.parse(line) as Readonly<Record<string, unknown>>;
+  }
+});
+
 describe('iot-revoke worker', patience, () => {
   test('is the worker: it revokes what was sent, and stops when told to', async () => {
     const [id = ''] = await sandbox.iot.seed({ count: 1 });

@@ -8,9 +8,11 @@ import { execPath } from 'node:process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import * as ledgerItem from '../../src/aws/ledger-item.ts';
 import { readConfig, type Config } from '../../src/config.ts';
 
 const repository = fileURLToPath(new URL('../../', import.meta.url));
+const redisUrl = 'rediss://shared.example.com:6379';
 const topicArn = 'arn:aws:sns:eu-west-1:111122223333:on-call';
 const lanes = ['Incident', 'Alert', 'Rotation'] as const;
 type Lane = (typeof lanes)[number];
@@ -29,6 +31,7 @@ beforeAll(async () => {
       '--region=eu-west-1',
       '--param=updateCertificateTps=40',
       `--param=alarmTopicArn=${topicArn}`,
+      `--param=redisUrl=${redisUrl}`,
     ]),
   ]);
   template = plain.template;
@@ -129,6 +132,10 @@ describe.each(lanes)('the %s lane', (lane) => {
     });
   });
 
+  it('tells the function the ledger’s table', () => {
+    expect(variable(lane, 'LEDGER_TABLE')).toEqual({ Ref: 'LedgerTable' });
+  });
+
   it('takes batches that half the timeout is enough for, by the code’s own reckoning', () => {
     const { callsPerSecond } = configOf(lane);
     expect(mappingOf(lane).BatchSize / callsPerSecond).toBeLessThanOrEqual(
@@ -192,6 +199,9 @@ describe.each(lanes)('the %s lane', (lane) => {
         `sqs:GetQueueAttributes ${lane}Queue`,
         'sqs:SendMessage DeadLetterQueue',
         'sqs:GetQueueAttributes DeadLetterQueue',
+        'dynamodb:BatchGetItem LedgerTable',
+        'dynamodb:UpdateItem LedgerTable',
+        'dynamodb:DescribeTable LedgerTable',
         `logs:CreateLogStream Revoke${lane}LogGroup`,
         `logs:PutLogEvents Revoke${lane}LogGroup`,
       ].toSorted(),
@@ -212,18 +222,31 @@ describe.each(lanes)('the %s lane', (lane) => {
 
 describe('the quota', () => {
   it('is shared out once at most', () => {
-    const shares = lanes.map((lane) => Number(variable(lane, 'QUOTA_SHARE')));
+    const shares = lanes.map((lane) => shareOf(lane));
     expect(Math.min(...shares)).toBeGreaterThan(0);
     expect(shares.reduce((sum, share) => sum + share, 0)).toBeLessThanOrEqual(1 + Number.EPSILON);
   });
 
   it('gives the more urgent lane the larger share, and the incident lane no wait for a batch', () => {
-    const [incident = 0, alert = 0, rotation = 0] = lanes.map((lane) =>
-      Number(variable(lane, 'QUOTA_SHARE')),
-    );
+    const [incident = 0, alert = 0, rotation = 0] = lanes.map((lane) => shareOf(lane));
     expect(incident).toBeGreaterThan(alert);
     expect(alert).toBeGreaterThan(rotation);
     expect(mappingOf('Incident').MaximumBatchingWindowInSeconds).toBe(0);
+  });
+
+  it('is told whole to every lane that shares it by Redis, and not divided by containers', () => {
+    expect(tuned.Conditions['SharesByRedis']).toEqual(not({ 'Fn::Equals': [redisUrl, ''] }));
+    for (const lane of lanes) {
+      expect(variable(lane, 'REDIS_URL', tuned)).toEqual({
+        'Fn::If': ['SharesByRedis', redisUrl, { Ref: 'AWS::NoValue' }],
+      });
+      expect(configOf(lane, tuned)).toMatchObject({ redisUrl, callsPerSecond: 40 });
+    }
+  });
+
+  it('knows no Redis without the parameter', () => {
+    expect(template.Conditions['SharesByRedis']).toEqual(not({ 'Fn::Equals': ['', ''] }));
+    for (const lane of lanes) expect(configOf(lane)).not.toHaveProperty('redisUrl');
   });
 
   it('is a parameter', () => {
@@ -261,6 +284,53 @@ describe('every queue', () => {
   });
 });
 
+describe('the ledger', () => {
+  const properties = () => propertiesOf('AWS::DynamoDB::Table', 'LedgerTable');
+
+  it('is the one table, with the keys, the index and the time to live that the code goes by', () => {
+    const { partitionKey, sortKey, incidentIndex, incidentKey, expiryAttribute } = ledgerItem;
+    expect(idsOf('AWS::DynamoDB::Table')).toEqual(['LedgerTable']);
+    expect(properties()).toMatchObject({
+      AttributeDefinitions: [partitionKey, sortKey, incidentKey].map((AttributeName) => ({
+        AttributeName,
+        AttributeType: 'S',
+      })),
+      KeySchema: [
+        { AttributeName: partitionKey, KeyType: 'HASH' },
+        { AttributeName: sortKey, KeyType: 'RANGE' },
+      ],
+      GlobalSecondaryIndexes: [
+        {
+          IndexName: incidentIndex,
+          KeySchema: [
+            { AttributeName: incidentKey, KeyType: 'HASH' },
+            { AttributeName: partitionKey, KeyType: 'RANGE' },
+          ],
+          Projection: { ProjectionType: 'ALL' },
+        },
+      ],
+      TimeToLiveSpecification: { AttributeName: expiryAttribute, Enabled: true },
+    });
+  });
+
+  it('is paid by use, can be restored to any moment, and outlives the stack', () => {
+    expect(properties()).toMatchObject({
+      BillingMode: 'PAY_PER_REQUEST',
+      PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
+      DeletionProtectionEnabled: true,
+    });
+    expect(template.Resources['LedgerTable']).toMatchObject({
+      DeletionPolicy: 'Retain',
+      UpdateReplacePolicy: 'Retain',
+    });
+  });
+
+  it('has no fixed name, which would be taken when a stack is made anew, but one to be read', () => {
+    expect(properties()).not.toHaveProperty('TableName');
+    expect(template.Outputs['LedgerTableName']?.Value).toEqual({ Ref: 'LedgerTable' });
+  });
+});
+
 describe('the roles', () => {
   it('are the three of the functions', () => {
     expect(idsOf('AWS::IAM::Role').toSorted()).toEqual(
@@ -282,6 +352,29 @@ describe('the alarms', () => {
     expect(watched('Errors')).toEqual(
       expect.arrayContaining(lanes.map((lane) => `Revoke${lane}LambdaFunction`)),
     );
+  });
+
+  it('tell that a function works without the ledger', () => {
+    const { Namespace, MetricName } = propertiesOf('AWS::CloudWatch::Alarm', 'LedgerAway');
+    const filters = idsOf('AWS::Logs::MetricFilter').map((id) =>
+      propertiesOf('AWS::Logs::MetricFilter', id),
+    );
+    expect(filters.map(({ LogGroupName }) => idOf(LogGroupName)).toSorted()).toEqual(
+      lanes.map((lane) => `Revoke${lane}LogGroup`).toSorted(),
+    );
+    for (const { FilterPattern, MetricTransformations } of filters) {
+      expect(FilterPattern).toBe('{ $.event = "ledger-away" }');
+      expect(MetricTransformations).toEqual([
+        { MetricNamespace: Namespace, MetricName, MetricValue: '1' },
+      ]);
+    }
+  });
+
+  it('keep the stages apart', () => {
+    const namespaces = [template, tuned].map(
+      (from) => propertiesOf('AWS::CloudWatch::Alarm', 'LedgerAway', from).Namespace,
+    );
+    expect(namespaces).toEqual(['iot-revocation-worker-dev', 'iot-revocation-worker-prod']);
   });
 
   it('notify the topic that the parameter names, or nobody', () => {
@@ -426,9 +519,16 @@ interface Role {
   }[];
 }
 interface Alarm {
+  readonly Namespace?: string;
   readonly MetricName?: string;
   readonly Threshold: number;
   readonly AlarmActions: { readonly 'Fn::If': unknown };
+}
+
+interface MetricFilter {
+  readonly LogGroupName: unknown;
+  readonly FilterPattern: string;
+  readonly MetricTransformations: readonly unknown[];
 }
 
 interface Properties {
@@ -438,7 +538,9 @@ interface Properties {
   readonly 'AWS::SQS::QueuePolicy': QueuePolicy;
   readonly 'AWS::IAM::Role': Role;
   readonly 'AWS::Logs::LogGroup': { readonly RetentionInDays?: number };
+  readonly 'AWS::Logs::MetricFilter': MetricFilter;
   readonly 'AWS::CloudWatch::Alarm': Alarm;
+  readonly 'AWS::DynamoDB::Table': object;
 }
 
 function propertiesOf<T extends keyof Properties>(
@@ -472,18 +574,40 @@ function mappingOf(lane: Lane): EventSourceMapping {
 }
 
 /** What the code makes of the environment that the template gives a lane's function. */
-function configOf(lane: Lane): Config {
-  const url = (queue: string): string =>
-    `https://sqs.eu-west-1.amazonaws.com/111122223333/${queue}`;
-  const given = functionOf(lane).Environment.Variables;
-  const environment = Object.entries(given).map(([name, value]) => {
-    if (typeof value === 'string') return [name, value];
+function configOf(lane: Lane, from: Template = template): Config {
+  const { Environment } = propertiesOf(
+    'AWS::Lambda::Function',
+    `Revoke${lane}LambdaFunction`,
+    from,
+  );
+  const environment = Object.entries(Environment.Variables).flatMap(([name, given]) => {
+    const value = chosen(given, from);
+    if (typeof value === 'string') return [[name, value]];
     const ref = idOf(value) ?? '';
-    return [name, ref === 'AWS::AccountId' ? '111122223333' : url(ref)];
+    return ref === 'AWS::NoValue' ? [] : [[name, deployed(ref)]];
   });
   const reading = readConfig(Object.fromEntries(environment), 'eu-west-1');
   if (reading.kind === 'problems') throw new Error(reading.problems.join('; '));
   return reading.config;
+}
+
+/** What a reference in an environment may become. */
+function deployed(ref: string): string {
+  if (ref === 'AWS::AccountId') return '111122223333';
+  if (ref === 'LedgerTable') return 'stack-LedgerTable-1ABC2DEF';
+  return `https://sqs.eu-west-1.amazonaws.com/111122223333/${ref}`;
+}
+
+/** What a `Fn::If` comes to. Its condition is one of ours: that a parameter is not empty. */
+function chosen(value: unknown, from: Template): unknown {
+  if (typeof value !== 'object' || value === null || !('Fn::If' in value)) return value;
+  const [name, then, otherwise] = value['Fn::If'] as readonly [string, unknown, unknown];
+  const isEmpty = JSON.stringify(not({ 'Fn::Equals': ['', ''] }));
+  return JSON.stringify(from.Conditions[name]) === isEmpty ? otherwise : then;
+}
+
+function shareOf(lane: Lane): number {
+  return Number(chosen(variable(lane, 'QUOTA_SHARE'), template));
 }
 
 function variable(lane: Lane, name: string, from: Template = template): unknown {

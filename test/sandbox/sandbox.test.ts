@@ -1,3 +1,4 @@
+import { DescribeTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { IoTClient, UpdateCertificateCommand } from '@aws-sdk/client-iot';
 import { ReceiveMessageCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { createServer, type AddressInfo } from 'node:net';
@@ -15,7 +16,7 @@ afterEach(() => {
 describe('a sandbox', () => {
   test('names in its environment all that the worker and AWS clients need', async () => {
     await using sandbox = await startSandbox({ region: 'eu-west-1' });
-    const { queues, iot } = sandbox;
+    const { queues, iot, ledger } = sandbox;
     expect(sandbox.environment).toEqual({
       AWS_REGION: 'eu-west-1',
       AWS_DEFAULT_REGION: 'eu-west-1',
@@ -23,11 +24,13 @@ describe('a sandbox', () => {
       AWS_SECRET_ACCESS_KEY: 'sandbox',
       AWS_ENDPOINT_URL_SQS: queues.endpoint,
       AWS_ENDPOINT_URL_IOT: iot.endpoint,
+      AWS_ENDPOINT_URL_DYNAMODB: ledger.endpoint,
       AWS_ACCOUNT_ID: '000000000000',
       INCIDENT_QUEUE_URL: queues.urls.incident,
       ALERT_QUEUE_URL: queues.urls.alert,
       ROTATION_QUEUE_URL: queues.urls.rotation,
       DEAD_LETTER_QUEUE_URL: queues.urls.deadLetter,
+      LEDGER_TABLE: ledger.table,
     });
   });
 
@@ -38,6 +41,7 @@ describe('a sandbox', () => {
     }
     const sqs = new SQSClient();
     const iot = new IoTClient();
+    const dynamo = new DynamoDBClient();
     const [certificateId = ''] = await sandbox.iot.seed({ count: 1 });
 
     const QueueUrl = sandbox.environment['INCIDENT_QUEUE_URL'];
@@ -46,8 +50,12 @@ describe('a sandbox', () => {
     expect(Messages?.map(({ Body }) => Body)).toEqual([certificateId]);
     await iot.send(new UpdateCertificateCommand({ certificateId, newStatus: 'REVOKED' }));
     expect(sandbox.iot.status(certificateId)).toBe('REVOKED');
+    const TableName = sandbox.environment['LEDGER_TABLE'];
+    const { Table } = await dynamo.send(new DescribeTableCommand({ TableName }));
+    expect(Table?.TableStatus).toBe('ACTIVE');
     sqs.destroy();
     iot.destroy();
+    dynamo.destroy();
   });
 
   test('passes the quota and the clock on to the control plane', async () => {
@@ -57,22 +65,25 @@ describe('a sandbox', () => {
     expect(sandbox.iot.calls).toMatchObject([{ answer: 'ThrottlingException', receivedAtMs: 7 }]);
   });
 
-  test('stops both servers', async () => {
+  test('stops all its servers', async () => {
     const sandbox = await startSandbox();
     await sandbox.stop();
     await expect(fetch(sandbox.queues.endpoint)).rejects.toThrow('fetch failed');
     await expect(fetch(sandbox.iot.endpoint)).rejects.toThrow('fetch failed');
+    await expect(fetch(sandbox.ledger.endpoint)).rejects.toThrow('fetch failed');
   });
 
-  test.each(['queuePort', 'iotPort'] as const)(
+  test.each(['queuePort', 'iotPort', 'ledgerPort'] as const)(
     'leaves nothing running when its %s is taken',
     async (name) => {
-      const [free, taken] = [await listen(), await listen()];
-      await free.close();
-      const other = name === 'queuePort' ? 'iotPort' : 'queuePort';
-      const failure = await failureOf(startSandbox({ [name]: taken.port, [other]: free.port }));
+      const [one, two, taken] = [await listen(), await listen(), await listen()];
+      await Promise.all([one.close(), two.close()]);
+      const names = ['queuePort', 'iotPort', 'ledgerPort'].filter((other) => other !== name);
+      const free = { [names[0] ?? '']: one.port, [names[1] ?? '']: two.port };
+      const failure = await failureOf(startSandbox({ ...free, [name]: taken.port }));
       expect(failure).toMatchObject({ code: 'EADDRINUSE', port: taken.port });
-      await (await startQueues({ port: free.port })).stop(); // the other port is free again
+      // The others are free again.
+      for (const { port } of [one, two]) await (await startQueues({ port })).stop();
       await taken.close();
     },
   );

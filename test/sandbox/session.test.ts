@@ -13,7 +13,7 @@ import { bareEnvironment, cannotSpeakSqs, run } from './command.ts';
 
 type Child = ChildProcessByStdio<null, Readable, Readable>;
 
-const freePorts = { SANDBOX_SQS_PORT: '0', SANDBOX_IOT_PORT: '0' };
+const freePorts = { SANDBOX_SQS_PORT: '0', SANDBOX_IOT_PORT: '0', SANDBOX_DYNAMODB_PORT: '0' };
 // Starting Python, or Node with type stripping, takes a second or more on a busy machine.
 const patience = { timeout: 60_000 };
 const exampleId = /"certificateId":"([0-9a-f]{64})"/;
@@ -117,7 +117,7 @@ describe('npm run sandbox', () => {
 });
 
 describe('npm run sandbox, when it cannot have a port', () => {
-  test.each(['SANDBOX_SQS_PORT', 'SANDBOX_IOT_PORT'])(
+  test.each(Object.keys(freePorts))(
     'says which, how %s helps, and exits 1',
     patience,
     async (variable) => {
@@ -133,10 +133,11 @@ describe('npm run sandbox, when it cannot have a port', () => {
   );
 
   test('names every variable that holds no port, and exits 1', patience, async () => {
-    const child = spawnSandbox({ SANDBOX_SQS_PORT: 'many', SANDBOX_IOT_PORT: '65536' });
+    const [SANDBOX_SQS_PORT, SANDBOX_IOT_PORT, SANDBOX_DYNAMODB_PORT] = ['many', '65536', '-1'];
+    const child = spawnSandbox({ SANDBOX_SQS_PORT, SANDBOX_IOT_PORT, SANDBOX_DYNAMODB_PORT });
     const [stdout, stderr, [exitCode]] = await endOf(child);
     expect(stderr).toMatch(
-      /^SANDBOX_SQS_PORT is no port: many\. .*SANDBOX_IOT_PORT.*65536\. .*\n$/,
+      /^SANDBOX_SQS_PORT is no port: many\. .*SANDBOX_IOT_PORT.*65536\. .*SANDBOX_DYNAMODB_PORT.*-1\. .*\n$/,
     );
     expect([exitCode, stdout]).toEqual([1, '']);
   });
