@@ -2,6 +2,7 @@
 // guessed where a wrong guess would be dangerous.
 
 import { z } from 'zod';
+import { ceilingVariable, type Ceilings } from './brake.ts';
 import { lanes, type Lane } from './lane.ts';
 import { quote } from './quote.ts';
 
@@ -25,6 +26,12 @@ export interface Config {
   readonly redisUrl?: string;
   /** The DynamoDB table that shares the ledger, by its name or ARN. */
   readonly ledgerTable?: string;
+  /** Lanes whose requests are all but carried out. */
+  readonly dryRun: ReadonlySet<Lane>;
+  /** Distinct certificates that each lane takes out of service in any hour; absent: any number. */
+  readonly ceilings: Ceilings;
+  /** The JSON file that says what differs from the default policy (policy.ts). */
+  readonly policyFile?: string;
   /** So many processes share the quota at most, as far as is known; 1 if nothing is. */
   readonly processes: number;
   readonly logLevel: LogLevel;
@@ -71,6 +78,27 @@ const number = (least: number, most: number, meaning: string): z.ZodType<number,
     .transform(Number)
     .refine((value) => value >= least && value <= most, { error: `${meaning} is expected` });
 
+/** An alert is a machine's word: so many of them an hour are believed (README, "The brake"). */
+const defaultAlertCeiling = '100';
+
+/** A ledger table keeps a lane's hour in one item, which can hold no more (DynamoDB's 400 KB). */
+const highestSharedCeiling = 10_000;
+
+const ceiling = z
+  .string()
+  .regex(/^([1-9]\d{0,8}|unlimited)$/, {
+    error: 'a whole number of certificates an hour above 0, or "unlimited", is expected',
+  })
+  .transform((text) => (text === 'unlimited' ? undefined : Number(text)));
+
+const dryRunForm =
+  'the lanes to run dry, such as "alert" or "alert,rotation", or "all", is expected';
+
+const dryRun = z
+  .string()
+  .transform((text) => (text === 'all' ? [...lanes] : text.split(',').map((lane) => lane.trim())))
+  .pipe(z.array(z.enum(lanes, { error: dryRunForm }), { error: dryRunForm }));
+
 /** Above 0 and yet a rate: one call in a thousand seconds. */
 const leastRate = 0.001;
 
@@ -114,6 +142,11 @@ const schema = z.object({
     .string()
     .regex(tablePattern, { error: `${tableForm} is expected` })
     .optional(),
+  DRY_RUN: dryRun.default([]),
+  INCIDENT_CEILING_PER_HOUR: ceiling.optional(),
+  ALERT_CEILING_PER_HOUR: ceiling.prefault(defaultAlertCeiling),
+  ROTATION_CEILING_PER_HOUR: ceiling.optional(),
+  POLICY_FILE: z.string().optional(),
   LOG_LEVEL: z
     .enum(logLevels, { error: `one of ${logLevels.join(', ')} is expected` })
     .default('info'),
@@ -154,6 +187,7 @@ export function readConfig(environment: Environment, region: string | undefined)
           `UPDATE_CERTIFICATE_TPS, QUOTA_SHARE, MAXIMUM_CONCURRENCY: they leave ${callsPerSecond} calls per second; at least ${leastRate} is expected`,
         ]
       : []),
+    ...(parsed.success ? ceilingProblems(ceilingsOf(parsed.data), given) : []),
     ...(parsed.success && (parsed.data.PROBE_UP_TO_TPS ?? Infinity) < callsPerSecond
       ? [
           `PROBE_UP_TO_TPS: it holds ${quote(given['PROBE_UP_TO_TPS'])}; no less than this process's own ${callsPerSecond} calls per second is expected`,
@@ -177,6 +211,9 @@ export function readConfig(environment: Environment, region: string | undefined)
     mostCallsPerSecond: env.PROBE_UP_TO_TPS ?? callsPerSecond,
     ...(env.REDIS_URL !== undefined && { redisUrl: env.REDIS_URL }),
     ...(env.LEDGER_TABLE !== undefined && { ledgerTable: env.LEDGER_TABLE }),
+    dryRun: new Set(env.DRY_RUN),
+    ceilings: Object.freeze(ceilingsOf(env)),
+    ...(env.POLICY_FILE !== undefined && { policyFile: env.POLICY_FILE }),
     processes: env.MAXIMUM_CONCURRENCY,
     logLevel: env.LOG_LEVEL,
     stopTimeoutSeconds: env.STOP_TIMEOUT_SECONDS,
@@ -188,6 +225,24 @@ export function readConfig(environment: Environment, region: string | undefined)
 function paceOf(env: z.infer<typeof schema>): number {
   const containers = env.REDIS_URL === undefined ? env.MAXIMUM_CONCURRENCY : 1;
   return (env.UPDATE_CERTIFICATE_TPS * env.QUOTA_SHARE) / containers;
+}
+
+function ceilingsOf(env: z.infer<typeof schema>): Ceilings {
+  return {
+    ...(env.INCIDENT_CEILING_PER_HOUR !== undefined && { incident: env.INCIDENT_CEILING_PER_HOUR }),
+    ...(env.ALERT_CEILING_PER_HOUR !== undefined && { alert: env.ALERT_CEILING_PER_HOUR }),
+    ...(env.ROTATION_CEILING_PER_HOUR !== undefined && { rotation: env.ROTATION_CEILING_PER_HOUR }),
+  };
+}
+
+function ceilingProblems(ceilings: Ceilings, given: Environment): readonly string[] {
+  if (given['LEDGER_TABLE'] === undefined) return [];
+  return lanes
+    .filter((lane) => (ceilings[lane] ?? 0) > highestSharedCeiling)
+    .map((lane) => {
+      const name = ceilingVariable[lane];
+      return `${name}: it holds ${quote(given[name])}; with LEDGER_TABLE at most ${highestSharedCeiling}, or "unlimited", is expected`;
+    });
 }
 
 function problemOf(issue: z.core.$ZodIssue, given: Environment): string {

@@ -10,7 +10,7 @@ import type { Lane } from './lane.ts';
 import { coveredEntryOf, entryOf, proofOf } from './ledger-entry.ts';
 import type { Ledger, Proof } from './ledger.ts';
 import type { Message } from './message.ts';
-import { deferredByBug, type Outcome } from './outcome.ts';
+import { deferredByBug, type CallStory, type Outcome } from './outcome.ts';
 import type { Feedback } from './pace.ts';
 import type { Request } from './request.ts';
 import { retry, type Attempt, type RetryPolicy } from './retry.ts';
@@ -83,6 +83,8 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
   async function outcomeOf(request: Request, message: Message): Promise<Outcome> {
     const decision = decide(request, message.sentAtMs, ledger, updates.get(request.certificateId));
     if (decision.kind === 'covered') return coverWith(decision.proof, request, message);
+    const stay = brake?.stays(message.lane, request.certificateId);
+    if (stay !== undefined) return heldBack(stay);
     return new Promise((resolve) => {
       const joiner: Joiner = { request, message, settle: resolve };
       if (decision.kind === 'open') open(joiner);
@@ -185,7 +187,16 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
     if (release === undefined) return { kind: 'stopped', cause: stopCause(stopping) };
     let feedback: Feedback = 'failed';
     try {
-      if (brake !== undefined && !(await passes(update, brake))) return undefined;
+      const stays = new Map<Lane, Stay | undefined>();
+      if (brake !== undefined) {
+        for (let lane = undecided(update, stays); lane !== undefined;) {
+          stays.set(lane, await brake.admit(lane, update.certificateId));
+          lane = undecided(update, stays);
+        }
+      }
+      if (stopping.aborted) return { kind: 'stopped', cause: stopCause(stopping) };
+      // From here to the call nothing is waited for: who joined meanwhile would go unasked.
+      if (!passes(update, stays)) return undefined;
       const result = await callNow(update);
       feedback = feedbackOf(result);
       return result;
@@ -198,24 +209,16 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
    * Lets those go on whose lanes are not held, and closes the update if there are none: no call is made
    * for somebody's sake who may not have it, nor a stronger one.
    */
-  async function passes(update: Update, guard: Brake): Promise<boolean> {
-    const stays = new Map<Lane, Stay | undefined>();
-    const undecided = (): Lane | undefined =>
-      [...update.joined, ...update.late].find(({ message }) => !stays.has(message.lane))?.message
-        .lane;
-    for (let lane = undecided(); lane !== undefined; lane = undecided()) {
-      stays.set(lane, await guard.admit(lane, update.certificateId));
-    }
-    const held = [...update.joined, ...update.late].filter(({ message }) =>
-      stays.get(message.lane),
-    );
-    update.joined = update.joined.filter((joiner) => !held.includes(joiner));
-    update.late = update.late.filter((joiner) => !held.includes(joiner));
+  function passes(update: Update, stays: ReadonlyMap<Lane, Stay | undefined>): boolean {
+    const isHeld = ({ message }: Joiner): boolean => stays.get(message.lane) !== undefined;
+    const back = [...update.joined, ...update.late].filter(isHeld);
+    update.joined = update.joined.filter((joiner) => !isHeld(joiner));
+    update.late = update.late.filter((joiner) => !isHeld(joiner));
     const isNeeded = update.joined.length + update.late.length > 0;
     if (!isNeeded) close(update);
-    for (const { message, settle: tell } of held) {
-      const cause = stays.get(message.lane)?.cause ?? '';
-      tell({ kind: 'deferred', failureKind: 'brake', cause });
+    for (const { message, settle: tell } of back) {
+      const stay = stays.get(message.lane);
+      if (stay !== undefined) tell(heldBack(stay, update.story));
     }
     return isNeeded;
   }
@@ -254,6 +257,18 @@ function coveredBy({ messageId, awsRequestId, how }: Proof): Outcome {
     byMessageId: messageId,
     ...(awsRequestId !== undefined && { awsRequestId }),
   };
+}
+
+/** A lane among those who wait that the brake has not been asked for. */
+function undecided(
+  { joined, late }: Update,
+  stays: ReadonlyMap<Lane, Stay | undefined>,
+): Lane | undefined {
+  return [...joined, ...late].find(({ message }) => !stays.has(message.lane))?.message.lane;
+}
+
+function heldBack({ cause }: Stay, call?: CallStory): Outcome {
+  return { kind: 'deferred', failureKind: 'brake', cause, ...(call && { call }) };
 }
 
 /**

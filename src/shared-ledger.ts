@@ -32,7 +32,7 @@ export interface LedgerTable {
 }
 
 /** DynamoDB reads at most this many items in one call (AWS service model, BatchGetItem). */
-export const mostPerRead = 100;
+const mostPerRead = 100;
 
 /** Nothing here rejects, and nothing takes longer than its time limit. */
 export interface SharedLedger {
@@ -44,6 +44,11 @@ export interface SharedLedger {
   readonly recordCovered: (covered: CoveredEntry) => Promise<void>;
 }
 
+export interface TroubleTold {
+  /** A look at the table has failed: that is the outage's one warning, and nothing is asked for a moment. */
+  readonly isAway: (failure: Failure) => void;
+}
+
 export interface SharedLedgerPorts {
   readonly table: LedgerTable;
   readonly log: Log;
@@ -53,7 +58,7 @@ export interface SharedLedgerPorts {
 /** The longest that a call waits for what others know, ms. DynamoDB answers within some ten. */
 const recallLimitMs = 250;
 
-/** The longest that a message waits for its entry, ms. */
+/** The longest that a message waits for its entry, and for the incident that it is filed under, ms. */
 const recordLimitMs = 1000;
 
 /** A table that failed is left alone for so long, ms; doubled each time, up to the last. */
@@ -63,16 +68,23 @@ const longestRestMs = 30_000;
 /** Incidents known to be filed, which need no second write; forgetting one costs a write. */
 const mostFiled = 10_000;
 
-/** A table that has answered for so long is well again, ms. */
+/** A table that has failed nothing for so long, from its first answer on, is well again, ms. */
 const steadyMs = 10_000;
 
-export function createSharedLedger({ table, log, clock }: SharedLedgerPorts): SharedLedger {
-  const reads = createTrouble('reads', { log, clock });
-  const writes = createTrouble('writes', { log, clock });
+export function createSharedLedger({
+  table,
+  log,
+  clock,
+}: SharedLedgerPorts): SharedLedger & TroubleTold {
+  const away = new Set<What>();
+  const reads = createTrouble('reads', away, { log, clock });
+  const writes = createTrouble('writes', away, { log, clock });
   const filed = new Set<string>();
+  const filing = new Map<string, Promise<unknown>>();
   const reader = new DataLoader<string, readonly Proof[]>(
     async (certificateIds) => {
-      const proofs = await asked(reads, recallLimitMs, () => table.read(certificateIds));
+      const byMs = clock.now() + recallLimitMs;
+      const proofs = await asked(reads, byMs, () => table.read(certificateIds));
       return certificateIds.map((_, at) => proofs?.[at] ?? []);
     },
     { cache: false, maxBatchSize: mostPerRead },
@@ -81,11 +93,11 @@ export function createSharedLedger({ table, log, clock }: SharedLedgerPorts): Sh
   /** What the table answers, if it does so in time. */
   async function asked<T>(
     trouble: Trouble,
-    limitMs: number,
+    byMs: number,
     ask: () => Promise<TableAnswer<T>>,
   ): Promise<T | undefined> {
     if (trouble.rests()) return undefined;
-    const answer = await within(limitMs, clock, ask());
+    const answer = await within(byMs - clock.now(), clock, ask);
     if (answer.kind === 'answered') {
       trouble.answered();
       return answer.value;
@@ -94,12 +106,23 @@ export function createSharedLedger({ table, log, clock }: SharedLedgerPorts): Sh
     return undefined;
   }
 
-  async function file(entry: LedgerEntry | CoveredEntry, incidentId: string): Promise<void> {
+  /** Files once, however many ask for it at the same time. */
+  async function file(entry: Entry, incidentId: string, byMs: number): Promise<void> {
     const key = keyOf(entry, incidentId);
     if (filed.has(key)) return;
-    if ((await asked(writes, recordLimitMs, () => table.file(entry, incidentId))) === undefined)
-      return;
-    remember(key);
+    await (filing.get(key) ?? track(key, fileNow(entry, incidentId, byMs)));
+  }
+
+  async function fileNow(entry: Entry, incidentId: string, byMs: number): Promise<boolean> {
+    return (await asked(writes, byMs, () => table.file(entry, incidentId))) === 'filed';
+  }
+
+  /** Lets whoever wants the same wait for this work, which tells whether it has filed. */
+  async function track(key: string, work: Promise<boolean>): Promise<void> {
+    filing.set(key, work);
+    const isFiled = await work;
+    filing.delete(key);
+    if (isFiled) remember(key);
   }
 
   function remember(key: string): void {
@@ -109,31 +132,50 @@ export function createSharedLedger({ table, log, clock }: SharedLedgerPorts): Sh
   }
 
   /** Writes the entry; that also files it, if no other incident stands there already. */
-  async function write(entry: LedgerEntry, incidentId: string | undefined): Promise<void> {
-    const kept = await asked(writes, recordLimitMs, () => table.write(entry, incidentId));
-    if (kept === undefined || incidentId === undefined) return;
-    if (kept.incidentId === incidentId) remember(keyOf(entry, incidentId));
-    else await file(entry, incidentId);
+  async function write(
+    entry: LedgerEntry,
+    incidentId: string | undefined,
+    byMs: number,
+  ): Promise<void> {
+    const kept = asked(writes, byMs, () => table.write(entry, incidentId));
+    if (incidentId === undefined) await kept;
+    else await track(keyOf(entry, incidentId), fileUnlessKept(kept, entry, incidentId, byMs));
+  }
+
+  async function fileUnlessKept(
+    keeping: Promise<{ readonly incidentId?: string } | undefined>,
+    entry: LedgerEntry,
+    incidentId: string,
+    byMs: number,
+  ): Promise<boolean> {
+    const kept = await keeping;
+    if (kept === undefined) return false;
+    const isFiled = kept.incidentId === incidentId || filed.has(keyOf(entry, incidentId));
+    return isFiled || fileNow(entry, incidentId, byMs);
   }
 
   return {
     recall: (certificateId) => reader.load(certificateId),
     record: async (entry) => {
+      const byMs = clock.now() + recordLimitMs;
       const incidents = new Set(entry.asked.flatMap(({ incidentId }) => incidentId ?? []));
       const [first, ...others] = incidents;
       await Promise.all([
-        write(entry, first),
-        ...others.map((incidentId) => file(entry, incidentId)),
+        write(entry, first, byMs),
+        ...others.map((incidentId) => file(entry, incidentId, byMs)),
       ]);
     },
     recordCovered: async (covered) => {
       const [{ incidentId }] = covered.asked;
-      if (incidentId !== undefined) await file(covered, incidentId);
+      if (incidentId !== undefined) await file(covered, incidentId, clock.now() + recordLimitMs);
     },
+    isAway: reads.failed,
   };
 }
 
-function keyOf({ certificateId }: LedgerEntry | CoveredEntry, incidentId: string): string {
+type Entry = LedgerEntry | CoveredEntry;
+
+function keyOf({ certificateId }: Entry, incidentId: string): string {
   return `${certificateId} ${incidentId}`;
 }
 
@@ -141,24 +183,31 @@ function keyOf({ certificateId }: LedgerEntry | CoveredEntry, incidentId: string
 async function within<T>(
   limitMs: number,
   clock: Clock,
-  asking: Promise<TableAnswer<T>>,
+  ask: () => Promise<TableAnswer<T>>,
 ): Promise<TableAnswer<T>> {
   const answered = new AbortController();
   const late = clock.sleep(limitMs, answered.signal).then(() => tooSlow(limitMs));
-  const answer = await Promise.race([asking.catch(broken), late]);
-  answered.abort(answer);
+  const answer = await Promise.race([answerOf(ask), late]);
+  answered.abort();
   return answer;
 }
 
+/** A bug in the table is trouble with it, and no more. */
+async function answerOf<T>(ask: () => Promise<TableAnswer<T>>): Promise<TableAnswer<T>> {
+  try {
+    return await ask();
+  } catch (bug) {
+    const failure: Failure = { kind: 'unknown-exception', name: 'Bug', message: String(bug) };
+    return { kind: 'failed', failure };
+  }
+}
+
 function tooSlow(limitMs: number): TableAnswer<never> {
-  const message = `no answer within ${limitMs} ms`;
+  const message = `no answer within ${Math.round(limitMs)} ms`;
   return { kind: 'failed', failure: { kind: 'unknown-result', name: 'TimeoutError', message } };
 }
 
-function broken(bug: unknown): TableAnswer<never> {
-  const message = String(bug);
-  return { kind: 'failed', failure: { kind: 'unknown-exception', name: 'Bug', message } };
-}
+type What = 'reads' | 'writes';
 
 interface Trouble {
   /** Whether the table is to be left alone now; whoever asks goes without. */
@@ -167,18 +216,21 @@ interface Trouble {
   readonly answered: () => void;
 }
 
-/** Tells once that the table is away, and once that it is back, with how much it has missed. */
+/**
+ * Tells that the table is away, and that it is back, with how much it has missed: once each, and one
+ * warning for reads and writes together.
+ */
 function createTrouble(
-  what: 'reads' | 'writes',
+  what: What,
+  away: Set<What>,
   { log, clock }: Pick<SharedLedgerPorts, 'log' | 'clock'>,
 ): Trouble {
   let missed = 0;
   let restMs = 0;
-  let failedAtMs = -Infinity;
-
-  function rests(): boolean {
-    return clock.now() < failedAtMs + restMs;
-  }
+  let restsUntilMs = -Infinity;
+  /** Of the first answer after the last failure. */
+  let wellSinceMs: number | undefined;
+  const rests = (): boolean => clock.now() < restsUntilMs;
 
   return {
     rests: () => {
@@ -189,23 +241,28 @@ function createTrouble(
       missed++;
       // What was asked before the rest began tells nothing new.
       if (rests()) return;
-      if (restMs === 0) {
+      if (!away.has(what)) {
         log.write(
-          'warn',
+          away.size === 0 ? 'warn' : 'info',
           { event: 'ledger-away', what, failureKind: kind, cause: `${name}: ${message}` },
           `the shared ledger fails ${what}; ${consequence[what]}`,
         );
+        away.add(what);
       }
+      wellSinceMs = undefined;
       restMs = Math.min(longestRestMs, Math.max(firstRestMs, restMs * 2));
-      failedAtMs = clock.now();
+      restsUntilMs = clock.now() + restMs;
     },
     answered: () => {
-      if (restMs === 0 || clock.now() < failedAtMs + steadyMs) return;
+      if (!away.has(what) || rests()) return;
+      wellSinceMs ??= clock.now();
+      if (clock.now() < wellSinceMs + steadyMs) return;
       log.write(
         'info',
         { event: 'ledger-back', what, missed },
         `the shared ledger is back: ${what}`,
       );
+      away.delete(what);
       restMs = 0;
       missed = 0;
     },

@@ -73,7 +73,14 @@ describe('a configuration', () => {
   });
 
   test('takes an empty string for unset', () => {
-    const names = ['ALERT_QUEUE_URL', 'QUOTA_SHARE', 'AWS_ACCOUNT_ID', 'LOG_LEVEL', 'REDIS_URL'];
+    const names = [
+      'ALERT_QUEUE_URL',
+      'QUOTA_SHARE',
+      'AWS_ACCOUNT_ID',
+      'LOG_LEVEL',
+      'REDIS_URL',
+      'LEDGER_TABLE',
+    ];
     expect(configOf(Object.fromEntries(names.map((name) => [name, ''])))).toEqual(configOf({}));
   });
 
@@ -149,6 +156,60 @@ describe('a quota that Redis shares', () => {
   });
 });
 
+describe('the table of a shared ledger', () => {
+  test.each([
+    'abc',
+    'iot-revocation.ledger_2',
+    'x'.repeat(255),
+    'arn:aws:dynamodb:eu-west-1:123456789012:table/ledger',
+    'arn:aws:dynamodb:eu-west-1:210987654321:table/of.another-account',
+  ])('may be %s', (ledgerTable) => {
+    expect(configOf({ LEDGER_TABLE: ledgerTable }).ledgerTable).toBe(ledgerTable);
+  });
+
+  test('may be one of another cloud’s', () => {
+    const environment = {
+      INCIDENT_QUEUE_URL: 'https://sqs.cn-north-1.amazonaws.com.cn/123456789012/incident',
+      DEAD_LETTER_QUEUE_URL: 'https://sqs.cn-north-1.amazonaws.com.cn/123456789012/dead-letter',
+      LEDGER_TABLE: 'arn:aws-cn:dynamodb:cn-north-1:123456789012:table/ledger',
+    };
+    expect(readConfig(environment, 'cn-north-1')).toMatchObject({ kind: 'config' });
+  });
+
+  test('may be left out, or empty: then each process has its own memory', () => {
+    expect(configOf({ LEDGER_TABLE: '' })).not.toHaveProperty('ledgerTable');
+  });
+
+  test.each([
+    'ab',
+    'x'.repeat(256),
+    'my ledger',
+    'ledger\n',
+    'ledger/index/byIncident',
+    'arn:aws:dynamodb:eu-west-1:123456789012:table/',
+    'arn:aws:dynamodb:eu-west-1:123456789012:table/ledger/index/byIncident',
+    'arn:aws:dynamodb:eu-west-1:123456789012:table/ledger/stream/2026-01-01T00:00:00.000',
+    'arn:aws:dynamodb::123456789012:table/ledger',
+    'arn:aws:dynamodb:eu-west-1:12345:table/ledger',
+    'arn:aws:dynamodb:eu-west-1:123456789012:global-table/ledger',
+    'arn:aws:sqs:eu-west-1:123456789012:ledger',
+    'https://dynamodb.eu-west-1.amazonaws.com/ledger',
+  ])('may not be %j', (table) => {
+    expect(problemsOf({ LEDGER_TABLE: table })).toEqual([
+      expect.stringMatching(
+        /^LEDGER_TABLE: it holds .*; the name of a DynamoDB table .*, or its ARN, is expected$/,
+      ),
+    ]);
+  });
+
+  test('may not be in another region: its watermarks are of other clocks', () => {
+    const table = 'arn:aws:dynamodb:us-east-1:123456789012:table/ledger';
+    expect(problemsOf({ LEDGER_TABLE: table })).toEqual([
+      'LEDGER_TABLE: its table is in us-east-1, but the region is eu-west-1; a table there is expected',
+    ]);
+  });
+});
+
 describe('one queue under two names', () => {
   test.each([
     ['http://sqs.eu-west-1.amazonaws.com/123456789012/a', true],
@@ -181,7 +242,7 @@ describe('a wrong environment', () => {
         LOG_LEVEL: 'loud',
         STOP_TIMEOUT_SECONDS: 'soon',
         REDIS_URL: 'localhost:6379',
-        LEDGER_TABLE: 'ledger',
+        LEDGER_TABLE: 'a',
       },
       region,
     );
@@ -329,14 +390,6 @@ describe('a wrong environment', () => {
     };
     expect(problemsOf(environment)).toEqual([
       expect.stringMatching(/^UPDATE_CERTIFICATE_TPS, QUOTA_SHARE, MAXIMUM_CONCURRENCY: /),
-    ]);
-  });
-
-  test('may not ask for what this version does not serve', () => {
-    expect(problemsOf({ LEDGER_TABLE: 'ledger' })).toEqual([
-      expect.stringMatching(
-        /^LEDGER_TABLE: this version keeps the ledger in memory only; unset it/,
-      ),
     ]);
   });
 

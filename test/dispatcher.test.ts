@@ -2,9 +2,11 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { createDispatcher, type DispatcherPorts } from '../src/dispatcher.ts';
 import type { Lane } from '../src/lane.ts';
-import { createMemoryLedger } from '../src/ledger.ts';
+import type { CoveredEntry, LedgerEntry } from '../src/ledger-entry.ts';
+import { createMemoryLedger, type Proof } from '../src/ledger.ts';
 import type { Message } from '../src/message.ts';
 import type { Outcome } from '../src/outcome.ts';
+import { createSharedLedger, type SharedLedger } from '../src/shared-ledger.ts';
 import type { Status } from '../src/status.ts';
 import { createVirtualClock } from './helpers/clock.ts';
 import {
@@ -14,6 +16,8 @@ import {
   failedAs,
   updated,
 } from './helpers/fakes.ts';
+import { proofOf } from './helpers/ledger.ts';
+import { createFakeLog } from './helpers/log.ts';
 import { certificateIdOf, messageOf, requestOf } from './helpers/message.ts';
 
 interface Asked {
@@ -22,6 +26,7 @@ interface Asked {
   readonly certificate?: number;
   readonly newStatus?: Status;
   readonly lane?: Lane;
+  readonly incidentId?: string;
   /** On SQS's clock; by default so late that no ledger covers it. */
   readonly sentAtMs?: number;
 }
@@ -47,9 +52,19 @@ function setup(ports: Partial<DispatcherPorts> = {}) {
     ...ports,
   });
   /** A request arrives; its outcome will be found under its message's id. */
-  function arrives({ id, certificate = 0, newStatus = 'REVOKED', ...fields }: Asked): void {
+  function arrives({
+    id,
+    certificate = 0,
+    newStatus = 'REVOKED',
+    incidentId,
+    ...fields
+  }: Asked): void {
     const message: Message = messageOf({ messageId: id, sentAtMs: 200_000, ...fields });
-    const request = requestOf({ certificateId: certificateIdOf(certificate), newStatus });
+    const request = requestOf({
+      certificateId: certificateIdOf(certificate),
+      newStatus,
+      ...(incidentId !== undefined && { incidentId }),
+    });
     void dispatcher.settle(request, message).then((outcome) => (outcomes[id] = outcome));
   }
   async function ask(asked: Asked): Promise<void> {
@@ -598,5 +613,351 @@ describe('the load of a lane', () => {
     expect(dispatcher.load('incident')).toBe(1);
     await certificates.answer(updated);
     expect(dispatcher.load('incident')).toBe(0);
+  });
+});
+
+/** A ledger that processes share, worked by hand. */
+function createFakeShared() {
+  const recalls: ((proofs: readonly Proof[]) => void)[] = [];
+  const writing: (() => void)[] = [];
+  const recalled: string[] = [];
+  const recorded: LedgerEntry[] = [];
+  const covered: CoveredEntry[] = [];
+  const shared: SharedLedger = {
+    recall: (certificateId) => {
+      recalled.push(certificateId);
+      return new Promise((resolve) => recalls.push(resolve));
+    },
+    record: (entry) => {
+      recorded.push(entry);
+      return new Promise((resolve) => writing.push(resolve));
+    },
+    recordCovered: (entry) => {
+      covered.push(entry);
+      return Promise.resolve();
+    },
+  };
+  return {
+    shared,
+    recalled,
+    recorded,
+    covered,
+    /** Answers the oldest recall. */
+    knows: async (...proofs: readonly Proof[]) => {
+      recalls.shift()?.(proofs);
+      await turn();
+    },
+    /** Answers the oldest record. */
+    keeps: async () => {
+      writing.shift()?.();
+      await turn();
+    },
+  };
+}
+
+function setupShared(ports: Partial<DispatcherPorts> = {}) {
+  const table = createFakeShared();
+  return { ...setup({ sharedLedger: table.shared, ...ports }), ...table };
+}
+
+describe('what another process has done', () => {
+  const newest = proofOf({ watermarkMs: 100_000, messageId: 'theirs', awsRequestId: 'aws-9' });
+
+  test('is asked before the first call, and covers whom it was done for without one', async () => {
+    const { ask, outcomes, dispatcher, recalled, knows, throttle } = setupShared();
+    await ask({ id: 'first', sentAtMs: 1000 });
+    expect([recalled, await throttle.fire()]).toEqual([[certificateIdOf(0)], false]);
+    expect(dispatcher.load('rotation')).toBe(1);
+    await knows(newest);
+    expect(outcomes['first']).toEqual({
+      kind: 'covered',
+      cause: 'the call for message theirs started after this was sent',
+      byMessageId: 'theirs',
+      awsRequestId: 'aws-9',
+    });
+    expect([dispatcher.load('rotation'), await throttle.fire()]).toEqual([0, false]);
+  });
+
+  test('is remembered: the next of that time is not asked for', async () => {
+    const { ask, kinds, recalled, knows } = setupShared();
+    await ask({ id: 'first', sentAtMs: 1000 });
+    await knows(newest);
+    await ask({ id: 'second', sentAtMs: 2000 });
+    expect(kinds()).toEqual({ first: 'covered', second: 'covered' });
+    expect(recalled).toHaveLength(1);
+  });
+
+  test('is asked once an update, however many join', async () => {
+    const { ask, recalled, knows, throttle, certificates, keeps, recorded } = setupShared();
+    for (let n = 0; n < 100; n++) await ask({ id: `m${n}` });
+    await knows();
+    await throttle.fire();
+    await certificates.answer(updated);
+    await keeps();
+    expect([recalled.length, recorded.length]).toEqual([1, 1]);
+    expect(recorded[0]?.asked).toHaveLength(100);
+  });
+
+  test('covers those who were sent before it; the others get their call', async () => {
+    const { ask, kinds, knows, throttle, certificates, keeps, recorded } = setupShared();
+    await ask({ id: 'before', sentAtMs: 98_999 });
+    await ask({ id: 'within the margin', sentAtMs: 99_000 });
+    await ask({ id: 'after', sentAtMs: 100_001 });
+    await knows(newest);
+    expect(kinds()).toEqual({ before: 'covered' });
+    await throttle.fire();
+    await certificates.answer(updated);
+    await keeps();
+    expect(kinds()).toEqual({
+      before: 'covered',
+      'within the margin': 'applied',
+      after: 'covered',
+    });
+    expect(recorded[0]?.asked.map(({ messageId }) => messageId)).toEqual([
+      'within the margin',
+      'after',
+    ]);
+  });
+
+  test('covers nothing stronger than itself', async () => {
+    const { ask, kinds, sent, knows, throttle } = setupShared();
+    await ask({ id: 'weaker', sentAtMs: 1000, newStatus: 'INACTIVE' });
+    await ask({ id: 'stronger', sentAtMs: 1000, newStatus: 'REVOKED' });
+    await knows({ ...newest, status: 'INACTIVE' });
+    await throttle.fire();
+    expect([kinds(), sent()]).toEqual([{ weaker: 'covered' }, ['REVOKED']]);
+  });
+
+  test('covers nothing if it says to be done in the far future', async () => {
+    const { ask, kinds, knows, throttle } = setupShared();
+    await ask({ id: 'first', sentAtMs: 1000 });
+    await knows({ ...newest, watermarkMs: 100_000 + 300_000 });
+    expect(kinds()).toEqual({});
+    expect(await throttle.fire()).toBe(true);
+  });
+
+  test('covers what it may be ahead of us: another process holds newer messages', async () => {
+    const { ask, kinds, knows } = setupShared();
+    await ask({ id: 'first', sentAtMs: 1000 });
+    await knows({ ...newest, watermarkMs: 100_000 + 299_999 });
+    expect(kinds()).toEqual({ first: 'covered' });
+  });
+
+  test('covers nothing if our own queue tells no times', async () => {
+    const { ask, kinds, knows, watermark, throttle } = setupShared();
+    watermark.ms = -Infinity;
+    await ask({ id: 'first', sentAtMs: 1000 });
+    await knows(newest);
+    expect([kinds(), await throttle.fire()]).toEqual([{}, true]);
+  });
+
+  test.each([100_000, 500_000, Number.MAX_SAFE_INTEGER])(
+    'if that was REVOKED, by %s, makes INACTIVE look first: nothing is weakened',
+    async (watermarkMs) => {
+      const { ask, outcomes, sent, knows, throttle, certificates, keeps } = setupShared();
+      await ask({ id: 'later', newStatus: 'INACTIVE' });
+      await knows({ ...newest, watermarkMs });
+      await throttle.fire();
+      expect(sent()).toEqual(['describe']);
+      await certificates.answer(describedAs('REVOKED'));
+      await keeps();
+      expect(outcomes['later']).toMatchObject({ kind: 'unchanged' });
+    },
+  );
+
+  test('is for those who come while it is asked, too', async () => {
+    const { ask, kinds, dispatcher, recalled, knows } = setupShared();
+    await ask({ id: 'first', sentAtMs: 1000 });
+    await ask({ id: 'second', sentAtMs: 2000, lane: 'incident' });
+    expect(dispatcher.load('incident')).toBe(1);
+    await knows(newest);
+    expect(kinds()).toEqual({ first: 'covered', second: 'covered' });
+    expect([recalled.length, dispatcher.load('incident')]).toEqual([1, 0]);
+  });
+
+  test('of no use to who comes while it is asked lets them join the call', async () => {
+    const { ask, kinds, sent, knows, throttle, certificates, keeps } = setupShared();
+    await ask({ id: 'first', newStatus: 'INACTIVE', sentAtMs: 1000 });
+    await ask({ id: 'second', lane: 'incident' });
+    await knows(newest);
+    await throttle.fire();
+    await certificates.answer(updated);
+    await keeps();
+    expect([kinds(), sent()]).toEqual([{ first: 'covered', second: 'applied' }, ['REVOKED']]);
+  });
+
+  test('once it has closed an update, leaves the certificate open to others', async () => {
+    const { ask, kinds, recalled, knows, throttle, certificates, keeps } = setupShared();
+    await ask({ id: 'first', sentAtMs: 1000 });
+    await knows(newest);
+    await ask({ id: 'later' });
+    expect(recalled).toHaveLength(2);
+    await knows(newest);
+    await throttle.fire();
+    await certificates.answer(updated);
+    await keeps();
+    expect(kinds()).toEqual({ first: 'covered', later: 'applied' });
+  });
+
+  test('is not waited for when stopping: what has no slot yet is deferred', async () => {
+    const { ask, kinds, stop, knows, throttle, dispatcher } = setupShared();
+    await ask({ id: 'first' });
+    stop.abort('SIGTERM');
+    await knows();
+    expect(kinds()).toEqual({ first: 'deferred' });
+    expect([await throttle.fire(), dispatcher.load('rotation')]).toEqual([false, 0]);
+  });
+
+  test('covers also when stopping: that costs no call', async () => {
+    const { ask, kinds, stop, knows } = setupShared();
+    await ask({ id: 'first', sentAtMs: 1000 });
+    stop.abort('SIGTERM');
+    await knows(newest);
+    expect(kinds()).toEqual({ first: 'covered' });
+  });
+
+  test('does not stand before an urgent call: others are served while it is asked', async () => {
+    const { ask, served, knows, throttle } = setupShared();
+    await ask({ id: 'a', certificate: 1, lane: 'incident' });
+    await ask({ id: 'b', certificate: 2, lane: 'rotation' });
+    await knows(); // for a
+    await throttle.fire();
+    expect(served()).toEqual([1]);
+  });
+});
+
+describe('what this process has done', () => {
+  test('is recorded before anybody is told, so that no message is deleted before others can know', async () => {
+    const { ask, kinds, dispatcher, knows, keeps, recorded, throttle, certificates } =
+      setupShared();
+    await ask({ id: 'first', incidentId: 'i-1' });
+    await ask({ id: 'second', incidentId: 'i-2' });
+    await knows();
+    await throttle.fire();
+    expect(recorded).toEqual([]);
+    await certificates.answer(updated);
+    expect([kinds(), throttle.feedback]).toEqual([{}, ['succeeded']]);
+    expect(recorded).toMatchObject([
+      {
+        outcome: 'applied',
+        proof: { status: 'REVOKED', watermarkMs: 100_000, messageId: 'first' },
+        asked: [{ incidentId: 'i-1' }, { incidentId: 'i-2' }],
+      },
+    ]);
+    await keeps();
+    expect([kinds(), dispatcher.load('rotation')]).toEqual([
+      { first: 'applied', second: 'covered' },
+      0,
+    ]);
+  });
+
+  test('is recorded once, whatever the number of attempts', async () => {
+    const { ask, knows, recorded, throttle, certificates, clock } = setupShared();
+    await ask({ id: 'first' });
+    await knows();
+    await throttle.fire();
+    await certificates.answer(failedAs('unavailable'));
+    await clock.advance(5000);
+    await throttle.fire();
+    await certificates.answer(updated);
+    expect(recorded).toMatchObject([{ attempts: 2, outcome: 'applied' }]);
+  });
+
+  test('is recorded of a refusal, and of nothing that is tried again later', async () => {
+    const refused = setupShared();
+    await refused.ask({ id: 'first' });
+    await refused.knows();
+    await refused.throttle.fire();
+    await refused.certificates.answer(failedAs('not-found'));
+    expect(refused.recorded).toMatchObject([{ outcome: 'rejected', failureKind: 'not-found' }]);
+    expect(refused.recorded[0]).not.toHaveProperty('proof');
+    const denied = setupShared();
+    await denied.ask({ id: 'first' });
+    await denied.knows();
+    await denied.throttle.fire();
+    await denied.certificates.answer(failedAs('unauthorized'));
+    expect([denied.recorded, denied.kinds()]).toEqual([[], { first: 'deferred' }]);
+  });
+
+  test('while it is recorded covers nobody whom SQS’s clock does not show to be covered', async () => {
+    const { ask, kinds, sent, knows, keeps, throttle, certificates } = setupShared();
+    await ask({ id: 'first' });
+    await knows();
+    await throttle.fire();
+    await certificates.answer(updated);
+    await ask({ id: 'earlier', sentAtMs: 1000 });
+    await ask({ id: 'late' });
+    expect(kinds()).toEqual({ earlier: 'covered' });
+    await keeps();
+    expect(kinds()).toEqual({ earlier: 'covered', first: 'applied' });
+    await knows();
+    await throttle.fire();
+    expect(sent()).toEqual(['REVOKED', 'REVOKED']);
+    await certificates.answer(updated);
+    await keeps();
+    expect(kinds()).toMatchObject({ late: 'applied' });
+  });
+
+  test('for another incident is recorded when it covers, by memory or by the table', async () => {
+    const { ask, covered, knows } = setupShared();
+    await ask({ id: 'by the table', sentAtMs: 1000, incidentId: 'i-2' });
+    await knows(proofOf({ watermarkMs: 100_000 }));
+    await ask({ id: 'by memory', sentAtMs: 1000, incidentId: 'i-3' });
+    expect(covered.map(({ asked }) => asked[0].incidentId)).toEqual(['i-2', 'i-3']);
+  });
+});
+
+describe('a shared table that hangs', () => {
+  const never = (): Promise<never> => new Promise(() => undefined);
+
+  test('holds a message for no longer than its limits, before the call and after it', async () => {
+    const clock = createVirtualClock();
+    const sharedLedger = createSharedLedger({
+      table: { read: never, write: never, file: never },
+      log: createFakeLog(),
+      clock,
+    });
+    const { ask, kinds, throttle, certificates } = setup({ sharedLedger, clock });
+    await ask({ id: 'first', incidentId: 'i-1' });
+    await clock.advance(249);
+    expect(await throttle.fire()).toBe(false);
+    await clock.advance(1);
+    expect(await throttle.fire()).toBe(true);
+    await certificates.answer(updated);
+    await clock.advance(999);
+    expect(kinds()).toEqual({});
+    await clock.advance(1);
+    expect(kinds()).toEqual({ first: 'applied' });
+    // From now on nobody waits for it.
+    await ask({ id: 'covered', sentAtMs: 1000, incidentId: 'i-2' });
+    expect(kinds()).toEqual({ first: 'applied', covered: 'covered' });
+  });
+});
+
+describe('a bug in the shared ledger', () => {
+  const deferred = { kind: 'deferred', failureKind: 'bug' };
+
+  test.each([
+    ['that throws', bug],
+    ['that rejects', () => Promise.reject(new TypeError('no such thing'))],
+  ])(
+    '%s when asked defers who waits, and leaves the certificate open to others',
+    async (_, recall) => {
+      const sharedLedger = { ...createFakeShared().shared, recall };
+      const { ask, outcomes, dispatcher } = setup({ sharedLedger });
+      await ask({ id: 'first' });
+      await ask({ id: 'second' });
+      expect(outcomes).toMatchObject({ first: deferred, second: deferred });
+      expect(dispatcher.load('rotation')).toBe(0);
+    },
+  );
+
+  test('in what it answers defers who waits', async () => {
+    const ledger = { ...createMemoryLedger(), record: bug };
+    const { ask, outcomes, knows, dispatcher } = setupShared({ ledger });
+    await ask({ id: 'first' });
+    await knows(proofOf());
+    expect(outcomes['first']).toMatchObject(deferred);
+    expect(dispatcher.load('rotation')).toBe(0);
   });
 });

@@ -32,8 +32,8 @@ const mostAsked = 5;
 /** DynamoDB's limit for a sort key is 1024 bytes (AWS service model). */
 const longestIncidentBytes = 512;
 
-/** Of a comment, characters. */
-const longestComment = 256;
+/** Of any text that people write, characters: units are paid by the kilobyte. The log has all of it. */
+const longestText = 256;
 
 const version = 1;
 
@@ -51,7 +51,8 @@ export function incidentItemOf(incidentId: string): string {
 }
 
 function shortened(incidentId: string): string {
-  if (Buffer.byteLength(incidentId) <= longestIncidentBytes) return incidentId;
+  const wellFormed = incidentId.toWellFormed();
+  if (Buffer.byteLength(wellFormed) <= longestIncidentBytes) return wellFormed;
   return `sha256:${createHash('sha256').update(incidentId).digest('hex')}`;
 }
 
@@ -59,13 +60,17 @@ export function slotOf({ proof }: LedgerEntry): Slot {
   return proof?.status ?? 'UNPROVEN';
 }
 
+/** A whole number, ms: a queue that tells no times proves nothing, and DynamoDB knows no infinity. */
+export function watermarkOf({ watermarkMs }: LedgerEntry): number {
+  return Math.max(0, Math.floor(watermarkMs));
+}
+
 /** What a slot holds of an entry. `at` is the time now, ms since the epoch. */
 export function slotValueOf(entry: LedgerEntry, at: number): Readonly<Record<string, unknown>> {
   const { proof, outcome, cause, failureKind, sentStatus, attempts, callMs, awsRequestId } = entry;
   return {
     version,
-    // A queue that tells no times proves nothing.
-    watermarkMs: Math.max(0, Math.floor(entry.watermarkMs)),
+    watermarkMs: watermarkOf(entry),
     ...(proof !== undefined && { how: proof.how, messageId: proof.messageId }),
     at: new Date(at).toISOString(),
     outcome,
@@ -73,7 +78,7 @@ export function slotValueOf(entry: LedgerEntry, at: number): Readonly<Record<str
     attempts,
     callMs: Math.round(callMs),
     ...(awsRequestId !== undefined && { awsRequestId }),
-    ...(cause !== undefined && { cause: cause.slice(0, longestComment) }),
+    ...(cause !== undefined && { cause: bounded(cause) }),
     ...(failureKind !== undefined && { failureKind }),
     ...askedValueOf(entry.asked),
   };
@@ -104,31 +109,45 @@ export function expiryOf(at: number): number {
 function askedValueOf(asked: readonly Asked[]): Readonly<Record<string, unknown>> {
   const more = asked.length - mostAsked;
   return {
-    asked: asked
-      .slice(0, mostAsked)
-      .map((one) =>
-        one.comment === undefined ? one : { ...one, comment: one.comment.slice(0, longestComment) },
-      ),
+    asked: asked.slice(0, mostAsked).map((one) => {
+      const texts = Object.entries(one).map(([name, text]) => [name, bounded(text)]);
+      return Object.fromEntries(texts) as Readonly<Record<string, string>>;
+    }),
     ...(more > 0 && { moreAsked: more }),
   };
 }
 
+/** Half a character, whoever has cut it, is none that DynamoDB takes. */
+function bounded(text: string): string {
+  const isLong = text.length > longestText;
+  return (isLong ? `${text.slice(0, longestText - 1)}…` : text).toWellFormed();
+}
+
+/** A slot as DynamoDB's own types have it: to make numbers of them may throw. */
 const proofSlot = z.object({
-  version: z.literal(version),
-  watermarkMs: z.number().int().nonnegative(),
-  how: z.enum(['applied', 'observed']),
-  messageId: z.string().min(1),
-  awsRequestId: z.string().optional(),
+  M: z.object({
+    version: z.object({ N: z.literal(String(version)) }),
+    watermarkMs: z.object({ N: z.string().regex(/^\d{1,15}$/) }),
+    how: z.object({ S: z.enum(['applied', 'observed']) }),
+    messageId: z.object({ S: z.string().min(1) }),
+    awsRequestId: z.object({ S: z.string() }).optional(),
+  }),
 });
 
 /** The proofs that an item holds. Whatever is not exactly ours proves nothing. */
 export function proofsOf(item: Readonly<Record<string, unknown>> | undefined): readonly Proof[] {
-  return statuses.flatMap((status) => {
-    const read = proofSlot.safeParse(item?.[status]);
-    if (!read.success) return [];
-    const { watermarkMs, how, messageId, awsRequestId } = read.data;
-    return [
-      { status, watermarkMs, how, messageId, ...(awsRequestId !== undefined && { awsRequestId }) },
-    ];
-  });
+  return statuses.flatMap((status) => proofOf(status, item?.[status]) ?? []);
+}
+
+function proofOf(status: Status, slot: unknown): Proof | undefined {
+  const read = proofSlot.safeParse(slot);
+  if (!read.success) return undefined;
+  const { watermarkMs, how, messageId, awsRequestId } = read.data.M;
+  return {
+    status,
+    watermarkMs: Number(watermarkMs.N),
+    how: how.S,
+    messageId: messageId.S,
+    ...(awsRequestId !== undefined && { awsRequestId: awsRequestId.S }),
+  };
 }

@@ -7,9 +7,11 @@ import {
   DescribeTableCommand,
   DynamoDBClient,
   UpdateItemCommand,
+  type DynamoDBClientConfig,
   type TableDescription,
 } from '@aws-sdk/client-dynamodb';
-import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
+import { marshall } from '@aws-sdk/util-dynamodb';
+import type { Failure } from '../call.ts';
 import type { LedgerEntry } from '../ledger-entry.ts';
 import type { Proof } from '../ledger.ts';
 import type { Deployment } from '../request.ts';
@@ -31,6 +33,7 @@ import {
   slotOf,
   slotValueOf,
   sortKey,
+  watermarkOf,
 } from './ledger-item.ts';
 
 export interface LedgerTableOptions {
@@ -41,13 +44,44 @@ export interface LedgerTableOptions {
   readonly wallClock: () => number;
 }
 
+/**
+ * One more attempt, at once, where a connection broke or a server stumbled. The SDK's own backoff is
+ * longer than anybody waits here, and a table that throttles is left alone.
+ */
+const onceMore: NonNullable<DynamoDBClientConfig['retryStrategy']> = {
+  acquireInitialRetryToken: () => Promise.resolve(tokenOf(0)),
+  refreshRetryTokenForRetry: (token, { errorType }) =>
+    token.getRetryCount() === 0 && errorType === 'TRANSIENT'
+      ? Promise.resolve(tokenOf(1))
+      : Promise.reject(new Error('once more, and no more')),
+  recordSuccess: () => undefined,
+};
+
+function tokenOf(retries: number): { getRetryCount(): number; getRetryDelay(): number } {
+  return { getRetryCount: () => retries, getRetryDelay: () => 0 };
+}
+
 /** The DynamoDB client, from the SDK's own environment; who waits for it gives up sooner than it does. */
 export function createDynamoClient(): DynamoDBClient {
   return new DynamoDBClient({
-    maxAttempts: 2,
+    retryStrategy: onceMore,
     requestHandler: httpHandler({ maxSockets: 50, requestTimeoutMs: 1000 }),
   });
 }
+
+/** A watermark that is ahead of our clock by so much, ms, is none of ours; and one of ours comes through. */
+const aheadMs = 86_400_000;
+
+/**
+ * What stands in a slot yields to what is as new or newer. So does what somebody wrote by hand: it is no
+ * number, or a time to come.
+ */
+const yields = [
+  'attribute_not_exists(#slot.#watermark)',
+  '#slot.#watermark <= :watermark',
+  '#slot.#watermark > :nonsense',
+  'NOT attribute_type(#slot.#watermark, :number)',
+].join(' OR ');
 
 type Item = Readonly<Record<string, unknown>>;
 
@@ -75,12 +109,8 @@ export function createLedgerTable(
     );
     // What DynamoDB left unprocessed is not known: that costs a call. There is one table in the answer,
     // under whichever of its names.
-    const items = new Map(
-      Object.values(Responses)
-        .flat()
-        .map((raw) => unmarshall(raw))
-        .map((item) => [item[partitionKey], item]),
-    );
+    const found = Object.values(Responses).flat();
+    const items = new Map(found.map((item) => [item[partitionKey]?.S, item]));
     return certificateIds.map((id) => proofsOf(items.get(certificateKeyOf(deployment, id))));
   }
 
@@ -104,9 +134,7 @@ export function createLedgerTable(
         TableName: table,
         Key: marshall(keyOf(entry.certificateId, certificateItem)),
         UpdateExpression: `SET ${sets.join(', ')}`,
-        // Nor does an older one replace a newer. What somebody wrote by hand is no number, and yields.
-        ConditionExpression:
-          'attribute_not_exists(#slot.#watermark) OR #slot.#watermark < :watermark OR NOT attribute_type(#slot.#watermark, :number)',
+        ConditionExpression: yields,
         ExpressionAttributeNames: {
           '#slot': slot,
           '#watermark': 'watermarkMs',
@@ -116,8 +144,9 @@ export function createLedgerTable(
         },
         ExpressionAttributeValues: marshall({
           ':slot': slotValueOf(entry, at),
-          ':watermark': Math.max(0, Math.floor(entry.watermarkMs)),
+          ':watermark': watermarkOf(entry),
           ':number': 'N',
+          ':nonsense': at + aheadMs,
           ':expiry': expiryOf(at),
           ...(slot !== 'UNPROVEN' && { ':status': slot }),
           ...(incident !== undefined && { ':incident': incident }),
@@ -125,8 +154,8 @@ export function createLedgerTable(
         ReturnValues: 'ALL_NEW',
       }),
     );
-    const filed = Attributes === undefined ? undefined : unmarshall(Attributes)[incidentKey];
-    return incidentId !== undefined && filed === incident ? { incidentId } : {};
+    const isFiled = incident !== undefined && Attributes?.[incidentKey]?.S === incident;
+    return isFiled && incidentId !== undefined ? { incidentId } : {};
   }
 
   async function file(
@@ -183,7 +212,7 @@ export type TableCheck =
   /** It can never work so. */
   | { readonly kind: 'unusable'; readonly problem: string }
   /** Perhaps it will later. */
-  | { readonly kind: 'away'; readonly problem: string };
+  | { readonly kind: 'away'; readonly failure: Failure };
 
 /** Whether the table is there, and made as we need it. */
 export async function checkTable(client: DynamoDBClient, table: string): Promise<TableCheck> {
@@ -194,14 +223,15 @@ export async function checkTable(client: DynamoDBClient, table: string): Promise
     const problem = schemaProblem(Table ?? {});
     return problem === undefined ? { kind: 'fine' } : { kind: 'unusable', problem };
   } catch (error) {
-    const { kind, name, message } = failureOf(error);
+    const failure = failureOf(error);
+    const { kind, name, message } = failure;
     const told = `${name}: ${message}`;
     if (kind === 'not-found') {
       return { kind: 'unusable', problem: `there is no table ${table} in this region (${told})` };
     }
     return kind === 'unauthorized'
       ? { kind: 'unusable', problem: `table ${table} cannot be looked at: ${told}` }
-      : { kind: 'away', problem: `table ${table} does not answer: ${told}` };
+      : { kind: 'away', failure };
   }
 }
 

@@ -21,12 +21,13 @@ export function openLedger(
 ): OpenLedger | undefined {
   if (table === undefined) return undefined;
   const client = createDynamoClient();
+  const ledger = createSharedLedger({
+    table: createLedgerTable(client, { table, deployment, wallClock: Date.now }),
+    log,
+    clock: systemClock,
+  });
   return {
-    ledger: createSharedLedger({
-      table: createLedgerTable(client, { table, deployment, wallClock: Date.now }),
-      log,
-      clock: systemClock,
-    }),
+    ledger,
     problems: async () => {
       const check = await checkTable(client, table);
       switch (check.kind) {
@@ -35,11 +36,7 @@ export function openLedger(
         case 'unusable':
           return [`LEDGER_TABLE: ${check.problem}`];
         case 'away': // it may come, and nothing is revoked later for that
-          log.write(
-            'warn',
-            { event: 'ledger-away', cause: check.problem },
-            'starting without the shared ledger; it is tried again',
-          );
+          ledger.isAway(check.failure);
           return [];
       }
     },
