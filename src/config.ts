@@ -20,6 +20,8 @@ export interface Config {
   readonly accountId?: string;
   /** What this process or container may use of the quota, UpdateCertificate calls per second. */
   readonly callsPerSecond: number;
+  /** Of every quota of the account's, the part that we may use (0–1]. */
+  readonly quotaShare: number;
   /** How far it may probe beyond that while nothing is throttled; at least `callsPerSecond`. */
   readonly mostCallsPerSecond: number;
   /** Redis or Valkey, which shares the pace among processes. */
@@ -96,8 +98,10 @@ const dryRunForm =
 
 const dryRun = z
   .string()
-  .transform((text) => (text === 'all' ? [...lanes] : text.split(',').map((lane) => lane.trim())))
-  .pipe(z.array(z.enum(lanes, { error: dryRunForm }), { error: dryRunForm }));
+  .regex(/^(all|(incident|alert|rotation)(\s*,\s*(incident|alert|rotation))*)$/, {
+    error: dryRunForm,
+  })
+  .transform((text) => lanes.filter((lane) => text === 'all' || text.includes(lane)));
 
 /** Above 0 and yet a rate: one call in a thousand seconds. */
 const leastRate = 0.001;
@@ -208,6 +212,7 @@ export function readConfig(environment: Environment, region: string | undefined)
     region,
     ...(accountId !== undefined && { accountId }),
     callsPerSecond,
+    quotaShare: env.QUOTA_SHARE,
     mostCallsPerSecond: env.PROBE_UP_TO_TPS ?? callsPerSecond,
     ...(env.REDIS_URL !== undefined && { redisUrl: env.REDIS_URL }),
     ...(env.LEDGER_TABLE !== undefined && { ledgerTable: env.LEDGER_TABLE }),

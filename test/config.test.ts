@@ -30,8 +30,11 @@ describe('a configuration', () => {
       deadLetterQueueUrl: queueUrl('dead-letter'),
       region,
       callsPerSecond: 10,
+      quotaShare: 1,
       mostCallsPerSecond: 10,
       processes: 1,
+      dryRun: new Set(),
+      ceilings: { alert: 100 },
       logLevel: 'info',
       stopTimeoutSeconds: 20,
     });
@@ -46,6 +49,10 @@ describe('a configuration', () => {
       PROBE_UP_TO_TPS: '60',
       MAXIMUM_CONCURRENCY: '4',
       AWS_ACCOUNT_ID: '123456789012',
+      DRY_RUN: 'alert',
+      ALERT_CEILING_PER_HOUR: '250',
+      ROTATION_CEILING_PER_HOUR: '5000',
+      POLICY_FILE: 'infra/policy.json',
       LOG_LEVEL: 'debug',
       STOP_TIMEOUT_SECONDS: '7.5',
     };
@@ -59,8 +66,12 @@ describe('a configuration', () => {
       region,
       accountId: '123456789012',
       callsPerSecond: 5,
+      quotaShare: 0.5,
       mostCallsPerSecond: 60,
       processes: 4,
+      dryRun: new Set(['alert']),
+      ceilings: { alert: 250, rotation: 5000 },
+      policyFile: 'infra/policy.json',
       logLevel: 'debug',
       stopTimeoutSeconds: 7.5,
     });
@@ -103,6 +114,45 @@ describe('a configuration', () => {
       DEAD_LETTER_QUEUE_URL: `${urls[1]}-dead-letter`,
     };
     expect(readConfig(chinese, 'cn-north-1')).toMatchObject({ kind: 'config' });
+  });
+});
+
+describe('what holds alerts back', () => {
+  test.each([
+    ['all', ['incident', 'alert', 'rotation']],
+    ['alert', ['alert']],
+    ['alert, rotation', ['alert', 'rotation']],
+  ])('runs dry in the lanes that DRY_RUN names: %s', (value, dry) => {
+    expect(configOf({ DRY_RUN: value }).dryRun).toEqual(new Set(dry));
+  });
+
+  test.each(['alerts', 'true', 'alert;rotation', 'ALERT', ','])(
+    'does not guess which lanes DRY_RUN "%s" means',
+    (value) => {
+      expect(problemsOf({ DRY_RUN: value })).toEqual([
+        expect.stringMatching(/^DRY_RUN: it holds ".*"; the lanes to run dry, such as "alert"/),
+      ]);
+    },
+  );
+
+  test('can be without a ceiling, if that is said aloud', () => {
+    expect(configOf({ ALERT_CEILING_PER_HOUR: 'unlimited' }).ceilings).toEqual({});
+  });
+
+  test.each(['0', '-1', '1.5', 'none', '1e3', 'Infinity'])('has no ceiling of "%s"', (value) => {
+    for (const name of ['INCIDENT', 'ALERT', 'ROTATION']) {
+      expect(problemsOf({ [`${name}_CEILING_PER_HOUR`]: value })).toEqual([
+        `${name}_CEILING_PER_HOUR: it holds "${value}"; a whole number of certificates an hour above 0, or "unlimited", is expected`,
+      ]);
+    }
+  });
+
+  test('has a ceiling that a ledger table can keep', () => {
+    const ceiling = { ROTATION_CEILING_PER_HOUR: '10001' };
+    expect(configOf(ceiling).ceilings).toMatchObject({ rotation: 10_001 });
+    expect(problemsOf({ ...ceiling, LEDGER_TABLE: 'ledger' })).toEqual([
+      expect.stringMatching(/^ROTATION_CEILING_PER_HOUR: .* at most 10000, or "unlimited"/),
+    ]);
   });
 });
 

@@ -11,6 +11,7 @@ import { failureOf } from './failure.ts';
 import {
   certificateItem,
   certificateKeyOf,
+  firstRevocation,
   incidentIndex,
   incidentKey,
   incidentKeyOf,
@@ -144,9 +145,12 @@ function linesOf(items: readonly Item[], incidentId?: string): readonly AuditLin
 }
 
 function callsOf(item: Item, incidentId: string | undefined): readonly AuditLine[] {
-  const lines = slots
-    .filter((slot) => item[slot] !== undefined)
-    .map((slot) => lineOf(item, item[slot], slot === 'UNPROVEN' ? undefined : slot));
+  const lines = [
+    ...slots
+      .filter((slot) => item[slot] !== undefined)
+      .map((slot) => lineOf(item, item[slot], slot === 'UNPROVEN' ? undefined : slot)),
+    ...firstOf(item),
+  ];
   if (incidentId === undefined) return lines;
   const isIts = (line: AuditLine): boolean =>
     askedIn(line).some((one) => isName(one['incidentId'], incidentId));
@@ -155,6 +159,14 @@ function callsOf(item: Item, incidentId: string | undefined): readonly AuditLine
   // What the certificate has come to is told in any case.
   const note = 'no request of this incident is kept here; if there was one, the log has it';
   return [isIts(strongest) ? strongest : { ...strongest, note }, ...others.filter(isIts)];
+}
+
+/** Who revoked first, where somebody has done so again. */
+function firstOf(item: Item): readonly AuditLine[] {
+  if (item[firstRevocation] === undefined) return [];
+  const first = lineOf(item, item[firstRevocation], 'REVOKED');
+  const last = lineOf(item, item['REVOKED'], 'REVOKED');
+  return first.at === last.at ? [] : [{ note: 'the first; it was done again later', ...first }];
 }
 
 /** Whether it is kept under this name; of a long one the table has the beginning. */

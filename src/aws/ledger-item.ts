@@ -84,6 +84,22 @@ export function slotValueOf(entry: LedgerEntry, at: number): Readonly<Record<str
   };
 }
 
+/** Where the call that first revoked a certificate stays, whatever comes after it. */
+export const firstRevocation = 'FIRST_REVOKED';
+
+/** Who revoked first, and why: the rest of that entry gives way to the next one's. */
+export function firstValueOf(entry: LedgerEntry, at: number): Readonly<Record<string, unknown>> {
+  const { outcome, awsRequestId, asked } = entry;
+  const leader = asked.slice(0, 1).map(({ comment: _comment, ...one }) => one);
+  return {
+    version,
+    at: new Date(at).toISOString(),
+    outcome,
+    ...(awsRequestId !== undefined && { awsRequestId }),
+    ...askedValueOf(leader),
+  };
+}
+
 /** What an item that files a certificate under an incident holds. */
 export function filedValueOf(
   entry: LedgerEntry | CoveredEntry,
@@ -96,6 +112,7 @@ export function filedValueOf(
     version,
     at: new Date(at).toISOString(),
     outcome: 'outcome' in entry ? entry.outcome : 'covered',
+    ...(entry.proof !== undefined && { status: entry.proof.status }),
     ...(awsRequestId !== undefined && { awsRequestId }),
     ...askedValueOf(asked),
   };

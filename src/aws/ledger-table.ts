@@ -24,6 +24,8 @@ import {
   expiryAttribute,
   expiryOf,
   filedValueOf,
+  firstRevocation,
+  firstValueOf,
   incidentIndex,
   incidentItemOf,
   incidentKey,
@@ -125,7 +127,9 @@ export function createLedgerTable(
       '#slot = :slot',
       '#expiry = :expiry',
       // A weaker status never replaces a stronger one.
-      ...(slot === 'REVOKED' ? ['#status = :status'] : []),
+      ...(slot === 'REVOKED'
+        ? ['#status = :status', '#first = if_not_exists(#first, :first)']
+        : []),
       ...(slot === 'INACTIVE' ? ['#status = if_not_exists(#status, :status)'] : []),
       ...(incident === undefined ? [] : ['#incident = if_not_exists(#incident, :incident)']),
     ];
@@ -140,6 +144,7 @@ export function createLedgerTable(
           '#watermark': 'watermarkMs',
           '#expiry': expiryAttribute,
           ...(slot !== 'UNPROVEN' && { '#status': 'status' }),
+          ...(slot === 'REVOKED' && { '#first': firstRevocation }),
           ...(incident !== undefined && { '#incident': incidentKey }),
         },
         ExpressionAttributeValues: marshall({
@@ -149,6 +154,7 @@ export function createLedgerTable(
           ':nonsense': at + aheadMs,
           ':expiry': expiryOf(at),
           ...(slot !== 'UNPROVEN' && { ':status': slot }),
+          ...(slot === 'REVOKED' && { ':first': firstValueOf(entry, at) }),
           ...(incident !== undefined && { ':incident': incident }),
         }),
         ReturnValues: 'ALL_NEW',

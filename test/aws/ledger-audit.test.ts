@@ -57,6 +57,23 @@ describe('an audit of a certificate', () => {
     ]);
   });
 
+  test('keeps who revoked it first, whoever does so again', async () => {
+    const { worker, archive } = await setup();
+    const alice = askedOf({ requestedBy: 'alice', reason: 'keyCompromise', incidentId: 'INC-7' });
+    const bob = askedOf({ requestedBy: 'bob', reason: 'superseded', messageId: 'message-2' });
+    const carol = askedOf({ requestedBy: 'carol', messageId: 'message-3' });
+    await worker.write(ledgerEntryOf({ asked: [alice] }), 'INC-7');
+    await worker.write(ledgerEntryOf({ asked: [bob], watermarkMs: 9_000 }), undefined);
+    await worker.write(ledgerEntryOf({ asked: [carol], watermarkMs: 10_000 }), undefined);
+    const lines = linesOf(await archive.ofCertificate(deployment, one));
+    expect(lines.map(({ asked, note }) => [asked, note])).toEqual([
+      [[alice], 'the first; it was done again later'],
+      [[carol], undefined],
+    ]);
+    const [ofIncident] = linesOf(await archive.ofIncident(deployment, 'INC-7'));
+    expect(ofIncident).toMatchObject({ status: 'REVOKED', asked: [alice] });
+  });
+
   test('has a line for each status, and for what proves nothing, the oldest first', async () => {
     const { worker, archive } = await setup();
     await worker.write(ledgerEntryOf(inactive), undefined);

@@ -156,6 +156,7 @@ describe('what a certificate’s incident holds', () => {
       version: 1,
       at: '2026-01-02T03:04:05.000Z',
       outcome: 'applied',
+      status: 'REVOKED',
       awsRequestId: 'aws-1',
       asked: [asked[1]],
     });
