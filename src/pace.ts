@@ -38,6 +38,8 @@ export interface Pace {
   /** Calls that succeeded since the last probe, and when it ended, ms. */
   readonly givenSinceProbe: number;
   readonly probedAtMs: number;
+  /** Probes that were refused since we last had nearly our share: they make us less eager. */
+  readonly refused: number;
   /** Lengthens or shortens the time to the next probe, so that processes do not probe together. */
   readonly patience: number;
   /** Calls that started before this are part of what we have reacted to already, ms. */
@@ -64,16 +66,24 @@ const largestDecrease = 0.5;
 /** Above our share we use what others left; once the bucket is empty, they want it back. */
 const giveBack = 0.9;
 /** A probe is this much faster than what we believe in; so is each step that it wins. */
-const boost = 1.5;
+const boost = 1.75;
+/** It wins once it has spent so many tokens more than we believe in, or this part of a second's. */
+const wonAfter = { tokens: 2.5, part: 0.25 };
 /** A measurement needs this much time, ms, and this many calls. */
 const shortestMeasureMs = 1000;
 const fewestMeasured = 4;
 /** After an empty bucket, ms, or the time of one call if that is longer. */
 const pauseMs = 300;
-/** Calls and time, ms, between two probes; less while we are far below our share or know nothing. */
+/** Calls and time, ms, between two probes. */
 const patient = { calls: 130, ms: 10000 };
-const eager = { calls: 20, ms: 3000 };
+/**
+ * The same while we know nothing, or are far below our share: if that is an incident, it may end any
+ * moment. Each probe that is refused says that it is no incident, and adds calls, but not for ever.
+ */
+const eager = { calls: 8, ms: 2000, callsPerRefusal: 0.5, mostCalls: 40 };
+/** Of our share, what is far below it, and what is nearly all of it. */
 const farBelow = 0.6;
+const nearly = 0.9;
 /** An empty bucket that long ago says nothing about today, ms. */
 const forgottenMs = 60_000;
 /** A bad hour is no standstill: never slower than this part of our share. */
@@ -93,6 +103,7 @@ export function startPace(limits: PaceLimits, nowMs: number): Pace {
     givenSinceEmpty: 0,
     givenSinceProbe: 0,
     probedAtMs: nowMs,
+    refused: 0,
     patience: 1,
     reactedAtMs: -Infinity,
     pausedUntilMs: -Infinity,
@@ -147,10 +158,12 @@ function probe(pace: Pace, nowMs: number): Pace {
     return { ...pace, probing: false, givenSinceProbe: 0, probedAtMs: nowMs };
   }
   if (!pace.probing) return isTimeToProbe(pace, nowMs) ? { ...pace, probing: true } : pace;
-  if (pace.tokens > -Math.max(2, 0.25 * rate)) return pace;
+  if (pace.tokens > -Math.max(wonAfter.tokens, wonAfter.part * rate)) return pace;
+  const won = Math.min(rate * boost, limits.ceiling);
   return {
     ...pace,
-    rate: Math.min(rate * boost, limits.ceiling),
+    rate: won,
+    refused: won >= limits.share * nearly ? 0 : pace.refused,
     tokens: 0,
     emptyAtMs: undefined,
     givenSinceEmpty: 0,
@@ -158,11 +171,20 @@ function probe(pace: Pace, nowMs: number): Pace {
 }
 
 function isTimeToProbe(pace: Pace, nowMs: number): boolean {
-  const isFar = pace.rate <= pace.limits.share * farBelow || pace.emptyAtMs === undefined;
-  const { calls, ms } = isFar ? eager : patient;
+  const { calls, ms } =
+    isFarBelow(pace) || pace.emptyAtMs === undefined ? eagerness(pace) : patient;
   return (
     pace.givenSinceProbe >= calls * pace.patience && nowMs - pace.probedAtMs >= ms * pace.patience
   );
+}
+
+function isFarBelow({ rate, limits }: Pace): boolean {
+  return rate <= limits.share * farBelow;
+}
+
+function eagerness({ refused }: Pace): { readonly calls: number; readonly ms: number } {
+  const { calls, ms, callsPerRefusal, mostCalls } = eager;
+  return { calls: Math.min(calls + callsPerRefusal * refused, mostCalls), ms };
 }
 
 /** The bucket is empty: slow down to what it was seen to give, and leave it alone for a moment. */
@@ -184,6 +206,7 @@ function yieldTo(
     givenSinceEmpty: 0,
     givenSinceProbe: 0,
     probedAtMs: nowMs,
+    refused: pace.refused + Number(pace.probing && isFarBelow(pace)),
     patience: 0.8 + 0.4 * random(),
     reactedAtMs: nowMs,
     pausedUntilMs: nowMs + forMs,
@@ -207,6 +230,7 @@ function rest(pace: Pace, nowMs: number): Pace {
   return {
     ...pace,
     rate: isForgotten ? Math.max(pace.rate, pace.limits.share) : pace.rate,
+    refused: isForgotten ? 0 : pace.refused,
     probing: false,
     tokens: kept(pace),
     countedAtMs: nowMs,

@@ -48,16 +48,20 @@ export interface ThrottleOptions {
  */
 const jitter = 0.5;
 
-/** Timers fire a little late, ms, each time: to put off the next slot for that would add up. */
-const timersLateMs = 10;
+/**
+ * Timers fire late, and so does everything while the event loop is busy, ms: what was late by no more
+ * does not put off the next slot, for that would add up.
+ */
+const forgivenMs = 20;
 
 /** A slot that is so much overdue, ms, never comes: bottleneck waits by a clock that was set back. */
 const overdueMs = 2000;
 
 /**
  * A throttle for this process. In any time it starts at most 1.5 slots' attempts, and the rate times
- * that time; neither a stall, a thaw nor an idle hour is made up for. With a shared quota that holds
- * for all processes together, but for 2 slots, and 1.5 more of each process while it is unavailable.
+ * that time and 20 ms; neither a stall, a thaw nor an idle hour is made up for. With a shared quota
+ * that holds for all processes together, but for 2 slots, and 1.5 more of each process while it is
+ * unavailable.
  */
 export function createThrottle(options: ThrottleOptions): Throttle {
   const { limits, slowestCallMs, clock, random, shared } = options;
@@ -68,6 +72,8 @@ export function createThrottle(options: ThrottleOptions): Throttle {
   let due = false;
   /** No slot's time comes before this, ms: bottleneck would make up for one that was late or paused. */
   let nextMs = -Infinity;
+  /** The last slot was served: if the next is late, that is not for want of work. */
+  let isBusy = false;
   /** Attempts that are out. */
   let out = 0;
   /** Of the pace, what this process gets while others share the quota. */
@@ -77,11 +83,6 @@ export function createThrottle(options: ThrottleOptions): Throttle {
   /** Ends the watch over the slot that is due. */
   let fired = new AbortController();
   const stopped = new AbortController();
-
-  /** A shared quota paces the slots by itself; who asks it early has the next one in time. */
-  function spacingMs(pace: Pace): number {
-    return slotOf(pace).intervalMs / (shared === undefined ? 1 : 2);
-  }
 
   // One job at a time waits in bottleneck: it would register all of them with their times at once,
   // and neither a more urgent update nor a slower pace could come before them.
@@ -116,18 +117,19 @@ export function createThrottle(options: ThrottleOptions): Throttle {
   }
 
   async function fire(): Promise<void> {
-    const turnAtMs = shared === undefined ? clock.now() : await takeShared(shared);
+    const turnAtMs = shared === undefined ? turnAlone() : await takeShared(shared);
     const slotAtMs = Math.max(turnAtMs ?? clock.now(), nextMs);
     const startsAtMs = (): number => Math.max(slotAtMs, pace.pausedUntilMs);
-    const putOffMs = random() * jitter * slotOf(pace).intervalMs;
+    const putOffMs = random() * jitter * apartMs();
     await until(() => startsAtMs() + putOffMs);
     const slot = slotOf(pace);
     const lateMs = clock.now() - startsAtMs() - putOffMs;
-    // Alone, the slots that are left to the others go by.
-    nextMs = startsAtMs() + slot.intervalMs / (isAlone ? part : 1);
-    if (lateMs > timersLateMs) nextMs += lateMs;
+    nextMs = startsAtMs() + apartMs() + Math.max(0, lateMs - forgivenMs);
+    // A busy event loop takes its time from one slot to the next: those that are due come together.
+    const overdue = shared === undefined ? slotsSince(nextMs) : 0;
+    nextMs += overdue * apartMs();
     due = false;
-    const most = turnAtMs === undefined ? 0 : slot.attempts;
+    const most = turnAtMs === undefined ? 0 : slot.attempts * (1 + overdue);
     const attempts: Promise<void>[] = [];
     while (attempts.length < most && !stopped.signal.aborted) {
       const startedAtMs = clock.now();
@@ -135,8 +137,9 @@ export function createThrottle(options: ThrottleOptions): Throttle {
       if (attempt === undefined) break;
       attempts.push(follow(attempt, startedAtMs));
     }
+    isBusy = attempts.length > 0;
     shared?.waits(laneOf());
-    if (attempts.length === 0) {
+    if (!isBusy) {
       // That others rest too, only the common quota knows.
       if (shared === undefined || isAlone) learn({ kind: 'idle' });
       // Without a slot, nobody was served who has come since.
@@ -148,16 +151,31 @@ export function createThrottle(options: ThrottleOptions): Throttle {
     await Promise.all(attempts);
   }
 
+  /** From one slot of this process to its next. Alone, those that are left to the others go by. */
+  function apartMs(): number {
+    return slotOf(pace).intervalMs / (isAlone ? part : 1);
+  }
+
+  /** Slots whose time has come since that of one. */
+  function slotsSince(firstAtMs: number): number {
+    return Math.max(0, Math.floor((clock.now() - firstAtMs) / apartMs()) + 1);
+  }
+
+  function turnAlone(): number {
+    return clock.now() - (isBusy ? forgivenMs : 0);
+  }
+
   /** Waits for our turn; tells when that is, ms, or undefined if nobody waits for it any more. */
   async function takeShared(quota: SharedQuota): Promise<number | undefined> {
-    await until(() => pace.pausedUntilMs);
+    // What was taken alone counts: who finds the others again does not ask before its time.
+    await until(() => Math.max(pace.pausedUntilMs, isAlone ? nextMs : -Infinity));
     while (!stopped.signal.aborted) {
       const lane = laneOf();
       if (lane === undefined) return undefined;
       const permit = await quota.slot({ lane, pace });
       part = permit.part;
       isAlone = permit.kind === 'unavailable';
-      if (permit.kind === 'unavailable') return clock.now();
+      if (permit.kind === 'unavailable') return turnAlone();
       believe(permit.pace);
       if (permit.kind === 'granted') {
         if (permit.rested) learn({ kind: 'idle' });
@@ -209,6 +227,11 @@ export function createThrottle(options: ThrottleOptions): Throttle {
       await drop(limiter);
     },
   };
+}
+
+/** Half of what lies between two slots: one that was late must not put off the next. */
+function spacingMs(pace: Pace): number {
+  return slotOf(pace).intervalMs / 2;
 }
 
 function createLimiter(minTime: number, limits: PaceLimits, slowestCallMs: number): Bottleneck {

@@ -1,6 +1,13 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { adapt, slotOf, startPace, type Pace, type PaceEvent } from '../src/pace.ts';
+import {
+  adapt,
+  slotOf,
+  startPace,
+  type Pace,
+  type PaceEvent,
+  type PaceLimits,
+} from '../src/pace.ts';
 import { randomFrom, simulate, type Figures, type Scenario } from './helpers/metered.ts';
 
 const half = (): number => 0.5;
@@ -83,6 +90,24 @@ describe('a pace', () => {
     );
   });
 
+  test('probes soon while it is far below its share, and ever more rarely if that is refused', () => {
+    const calls = refusals({ share: 10, ceiling: 10 }, 100);
+    expect(calls.slice(0, 3).every((between) => between <= 10)).toBe(true);
+    expect(calls.toSorted((a, b) => a - b)).toEqual(calls);
+    expect(calls.at(-1)).toBe(40);
+  });
+
+  test('is as eager as before once it has had nearly its share, or has rested for a minute', () => {
+    const tired: Pace = { ...startPace({ share: 10, ceiling: 10 }, 0), rate: 6, refused: 50 };
+    const won = after({ ...tired, probing: true, tokens: -2 }, [
+      [{ kind: 'taken', attempts: 1 }, 0],
+    ]);
+    expect([won.rate, won.refused]).toEqual([10, 0]);
+    const half = { ...tired, rate: 3, probing: true, tokens: -2 };
+    expect(after(half, [[{ kind: 'taken', attempts: 1 }, 0]]).refused).toBe(50);
+    expect(after(tired, [[{ kind: 'idle' }, 61_000]]).refused).toBe(0);
+  });
+
   test('always recovers, whatever it was told before', () => {
     fc.assert(
       fc.property(histories, (history) => {
@@ -138,6 +163,12 @@ describe('of a quota, in virtual time', () => {
     expect(worst.throttled).toBeLessThanOrEqual(0.04);
   });
 
+  test('that is really 3 where 10 was told, probes wear off', () => {
+    const worst = worstOf({ calls: 3000, workers: [ten], quota: () => 3 });
+    expect(worst.utilisation).toBeGreaterThanOrEqual(0.9);
+    expect(worst.throttled).toBeLessThanOrEqual(0.04);
+  });
+
   test('that was raised to 50 where 10 was told, four fifths are found within a minute', () => {
     const workers = [{ share: 10, ceiling: 100 }];
     const worst = worstOf({ calls: 6000, workers, quota: () => 50, countFromMs: 60_000 });
@@ -180,6 +211,27 @@ const histories = fc
 
 function after(start: Pace, history: readonly (readonly [PaceEvent, number])[]): Pace {
   return history.reduce((pace, [event, atMs]) => adapt(pace, event, atMs, half), start);
+}
+
+/** Calls between the probes of one that is at 3 a second and always refused. */
+function refusals(limits: PaceLimits, probes: number): readonly number[] {
+  let pace: Pace = { ...startPace(limits, 0), rate: 3 };
+  let now = 0;
+  return Array.from({ length: probes }, () => {
+    now += 1;
+    // Refused, and measured to be right.
+    pace = after(pace, [[{ kind: 'throttled', startedAtMs: now }, now]]);
+    pace = { ...pace, rate: 3 };
+    let calls = 0;
+    for (; !pace.probing; calls++) {
+      now += 1000 / 3;
+      pace = after(pace, [
+        [{ kind: 'succeeded', startedAtMs: now }, now],
+        [{ kind: 'taken', attempts: 1 }, now],
+      ]);
+    }
+    return calls;
+  });
 }
 
 function run(scenario: Scenario, seed = 1): Figures {

@@ -11,6 +11,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
+  vi.unstubAllGlobals();
   vi.useRealTimers();
 });
 
@@ -134,6 +135,31 @@ describe('the rate', () => {
     // The late slot, the one behind it, and from then on the rate.
     expectPaced(firedAtMs.slice(before + 1), 10);
     expect(firedAtMs.length - before).toBeLessThanOrEqual(12);
+  });
+
+  test('is used to the full although all timers fire a little late', async () => {
+    const { throttle, always, firedAtMs } = setup({ rate: 50, lateMs: 15 });
+    throttle.wake(always);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(firedAtMs.length).toBeGreaterThanOrEqual(995);
+    expectPaced(firedAtMs, 50, 1 + 50 * 0.02);
+  });
+
+  test('holds although timers fire much too late: that is not made up for', async () => {
+    const { throttle, always, firedAtMs } = setup({ rate: 50, lateMs: 200 });
+    throttle.wake(always);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(firedAtMs.length).toBeGreaterThanOrEqual(90);
+    expectPaced(firedAtMs, 50, 1 + 50 * 0.02);
+  });
+
+  test('lets slots come together that have come due while the event loop was busy', async () => {
+    allTimersLate(8); // bottleneck needs several for a slot
+    const { throttle, always, firedAtMs } = setup({ rate: 1000 });
+    throttle.wake(always);
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(firedAtMs.length).toBeGreaterThanOrEqual(1900);
+    expectPaced(firedAtMs, 1000, 1.5 * 20 + 1000 * 0.02);
   });
 
   test('is not made up for after a pause without work', async () => {
@@ -386,6 +412,23 @@ describe('a shared quota', () => {
     expect(throttle.rate()).toBe(10);
   });
 
+  test('that is there again is asked once the time of the last slot without it is over', async () => {
+    let isAway = true;
+    let lastAloneAtMs = 0;
+    const askedAtMs: number[] = [];
+    const { throttle, always, firedAtMs } = share(() => {
+      if (isAway) return unavailable;
+      if (askedAtMs.length === 0) lastAloneAtMs = firedAtMs.at(-1) ?? 0;
+      askedAtMs.push(Date.now());
+      return granted();
+    });
+    throttle.wake(always);
+    await vi.advanceTimersByTimeAsync(2000);
+    isAway = false;
+    await vi.advanceTimersByTimeAsync(2000);
+    expect((askedAtMs[0] ?? 0) - lastAloneAtMs).toBeGreaterThanOrEqual(390);
+  });
+
   test('that takes its time to find out that it is unavailable is not made up for', async () => {
     const { throttle, always, firedAtMs } = share(async () => {
       await new Promise((resolve) => setTimeout(resolve, 600));
@@ -579,12 +622,15 @@ function setup({
   rate = 10,
   slowestCallMs = 5000,
   attemptMs = 0,
+  lateMs = 0,
   random = zero,
   shared,
 }: {
   readonly rate?: number;
   readonly slowestCallMs?: number;
   readonly attemptMs?: number;
+  /** How late the throttle's timers are; bottleneck has its own. */
+  readonly lateMs?: number;
   readonly random?: () => number;
   readonly shared?: SharedQuota;
 } = {}): {
@@ -598,7 +644,7 @@ function setup({
   const throttle = createThrottle({
     limits,
     slowestCallMs,
-    clock: createFakeClock(),
+    clock: createFakeClock(lateMs),
     random,
     ...(shared !== undefined && { shared }),
   });
@@ -613,13 +659,21 @@ function setup({
   return { throttle, firedAtMs, always, serveOnly };
 }
 
+/** As where each round of the event loop takes its time, ms. */
+function allTimersLate(lateMs: number): void {
+  const inTime = globalThis.setTimeout;
+  vi.stubGlobal('setTimeout', (end: () => void, ms = 0, ...told: readonly []) =>
+    inTime(end, ms + lateMs, ...told),
+  );
+}
+
 /** A clock on vitest's fake timers, which never goes back although the system's may. */
-function createFakeClock(): Clock {
+function createFakeClock(lateMs: number): Clock {
   return {
     now: () => performance.now(),
     sleep: async (ms, signal) =>
       new Promise((resolve) => {
-        const timer = setTimeout(end, ms);
+        const timer = setTimeout(end, ms + lateMs);
         function end(): void {
           clearTimeout(timer);
           resolve();

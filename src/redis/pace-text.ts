@@ -15,6 +15,7 @@ const schema = z.object({
   givenSinceEmpty: z.number().nonnegative(),
   givenSinceProbe: z.number().nonnegative(),
   probedAtMs: z.number(),
+  refused: z.number().nonnegative().default(0), // a version before this field wrote none
   patience: z.number().positive().max(10),
   reactedAtMs: time,
   pausedUntilMs: time,

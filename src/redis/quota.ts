@@ -55,6 +55,9 @@ const mostTries = 5;
 const peersUnknown = 4;
 const peersUnseen = 2;
 
+/** Redis is back: whoever was there before comes back within this time, ms, or is gone. */
+const returnMs = 5000;
+
 interface Known {
   readonly version: string;
   readonly pace: Pace;
@@ -77,6 +80,10 @@ export function createRedisQuota(options: RedisQuotaOptions): RedisQuota {
   let isClosed = false;
   let waitsIn: Lane | undefined;
   let peers = Math.max(peersUnknown, processes);
+  /** How many we were before Redis was lost; how many it has heard of since it is back, and when, ms. */
+  let peersBefore = 1;
+  let peersBack = 1;
+  let backAtMs = -Infinity;
   /** What Redis's clock is ahead of ours, ms. */
   let offsetMs = 0;
 
@@ -102,21 +109,26 @@ export function createRedisQuota(options: RedisQuotaOptions): RedisQuota {
     const told = pending;
     const pace = current();
     const hasNews = known !== undefined && pace !== undefined && (known.isNews || told.length > 0);
-    const [granted, microseconds, alive, rested, accepted, now, version, news] = await redis.ask(
-      {
-        lane: waitsIn === undefined ? 0 : lanes.indexOf(waitsIn) + 1,
-        processId,
-        slotMicroseconds:
-          wants === 'slot' && pace !== undefined ? Math.round(slotOf(pace).intervalMs * 1000) : 0,
-        version: known?.version ?? '',
-        pace: hasNews ? writePace(pace, offsetMs) : '',
-        quietUntilMicroseconds: hasNews
-          ? Math.max(0, Math.round((pace.pausedUntilMs + offsetMs) * 1000))
-          : 0,
-      },
-      withinMs,
-    );
+    const [granted, microseconds, alive, back, rested, accepted, now, version, news] =
+      await redis.ask(
+        {
+          lane: waitsIn === undefined ? 0 : lanes.indexOf(waitsIn) + 1,
+          processId,
+          slotMicroseconds:
+            wants === 'slot' && pace !== undefined ? Math.round(apartMs(pace) * 1000) : 0,
+          version: known?.version ?? '',
+          pace: hasNews ? writePace(pace, offsetMs) : '',
+          quietUntilMicroseconds: hasNews
+            ? Math.max(0, Math.round((pace.pausedUntilMs + offsetMs) * 1000))
+            : 0,
+          sinceMicroseconds: Number.isFinite(backAtMs)
+            ? Math.round((backAtMs + offsetMs) * 1000)
+            : 0,
+        },
+        withinMs,
+      );
     peers = alive;
+    peersBack = Math.max(1, back);
     offsetMs = Number(now) / 1000 - clock.now();
     if (accepted === 1) pending = pending.slice(told.length);
     if (pace !== undefined && known !== undefined && version !== known.version) {
@@ -124,6 +136,16 @@ export function createRedisQuota(options: RedisQuotaOptions): RedisQuota {
       known = { version, pace: read ?? known.pace, isNews: read === undefined };
     }
     return { isGranted: granted === 1, ms: Math.ceil(microseconds / 1000), rested: rested === 1 };
+  }
+
+  /** What lies between two slots, ms. Who is not back yet goes on alone, and has its part of the rate. */
+  function apartMs(pace: Pace): number {
+    return slotOf(pace).intervalMs * Math.max(1, awaited() / peersBack);
+  }
+
+  /** So many processes there are at least, as long as those who have lost Redis may come back. */
+  function awaited(): number {
+    return clock.now() < backAtMs + returnMs ? peersBefore : 1;
   }
 
   /** The common pace as we know it, with what we have learnt since. */
@@ -137,7 +159,7 @@ export function createRedisQuota(options: RedisQuotaOptions): RedisQuota {
       await exchange('none');
     }
     const { isGranted, ms, rested } = await exchange('slot');
-    const common = { pace: current() ?? own, part: 1 / peers };
+    const common = { pace: current() ?? own, part: 1 / Math.max(peers, awaited()) };
     return isGranted
       ? { kind: 'granted', inMs: ms, rested, ...common }
       : { kind: 'yield', forMs: ms, ...common };
@@ -156,7 +178,7 @@ export function createRedisQuota(options: RedisQuotaOptions): RedisQuota {
 
   /** Somebody may have started while we could not see it. */
   function partAlone(): number {
-    return 1 / Math.max(peersUnseen, peers, processes);
+    return 1 / Math.max(peersUnseen, peers, processes, awaited());
   }
 
   function lose(error: unknown): void {
@@ -164,12 +186,20 @@ export function createRedisQuota(options: RedisQuotaOptions): RedisQuota {
     pending = [];
     known = undefined;
     if (isClosed) return;
-    presence.lose(causeOf(error), partAlone());
+    const part = partAlone();
+    peersBefore = 1 / part;
+    backAtMs = Infinity;
+    presence.lose(causeOf(error), part);
   }
 
   /** Nobody waits for this: the slots go on meanwhile. */
   function lookAgain(): void {
-    if (presence.isTimeToLook()) inPassing(tellAll().then(() => presence.find(peers)));
+    if (presence.isTimeToLook()) inPassing(tellAll().then(isBack));
+  }
+
+  function isBack(): void {
+    backAtMs = clock.now();
+    presence.find(peers);
   }
 
   function tell(): void {

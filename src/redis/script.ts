@@ -38,20 +38,44 @@ export interface Question {
   readonly pace: string;
   /** No slot before this, µs of Redis's clock. */
   readonly quietUntilMicroseconds: number;
+  /** Who was heard of since then, µs of Redis's clock, is counted. */
+  readonly sinceMicroseconds: number;
 }
 
-/** Granted or not, µs to wait, processes alive, rested, pace accepted, Redis's time in µs, version, pace. */
-export type Answer = readonly [number, number, number, number, number, string, string, string];
+/**
+ * Granted or not, µs to wait, processes alive, those of them heard of since then, rested, pace accepted,
+ * Redis's time in µs, version, pace.
+ */
+export type Answer = readonly [
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  string,
+  string,
+  string,
+];
 
 /** The script's ARGV. */
 export function parametersOf(question: Question): readonly (string | number)[] {
-  const { lane, processId, slotMicroseconds, version, pace, quietUntilMicroseconds } = question;
-  return [lane, processId, slotMicroseconds, version, pace, quietUntilMicroseconds];
+  const { lane, processId, slotMicroseconds, version, pace } = question;
+  const { quietUntilMicroseconds, sinceMicroseconds } = question;
+  return [
+    lane,
+    processId,
+    slotMicroseconds,
+    version,
+    pace,
+    quietUntilMicroseconds,
+    sinceMicroseconds,
+  ];
 }
 
 export const script: string = `
 local lane, id, slot = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
-local version, pace, quietUntil = ARGV[4], ARGV[5], tonumber(ARGV[6])
+local version, pace, quietUntil, since = ARGV[4], ARGV[5], tonumber(ARGV[6]), ARGV[7]
 local state, alive, rotation = KEYS[1], KEYS[2], ${lanes.length}
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -129,5 +153,8 @@ if granted == 1 then
   redis.call('ZADD', KEYS[2 + lane], whole(now), id)
 end
 for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ${keysKeptMs}) end
-return { granted, math.ceil(wait), redis.call('ZCARD', alive), rested, accepted, whole(now), current, news }
+local heard = redis.call('ZCOUNT', alive, since, '+inf')
+return {
+  granted, math.ceil(wait), redis.call('ZCARD', alive), heard, rested, accepted, whole(now), current, news
+}
 `;

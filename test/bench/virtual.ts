@@ -77,12 +77,26 @@ const cases: readonly Case[] = [
     scenario: { calls: 3000, workers: [ten], quota: always(10), others: 3 },
   },
   {
-    title: 'quota 50 → 5 → 50',
+    title: 'quota really 3 where 10 is told',
+    goal: 'none set',
+    scenario: { calls: 3000, workers: [ten], quota: always(3) },
+  },
+  {
+    title: 'quota 50 → 5 for 60 s → 50',
     goal: '≥ 93 / ≤ 4',
     scenario: {
       calls: 3000,
       workers: [{ share: 50, ceiling: 50 }],
       quota: (atMs) => (atMs >= 20_000 && atMs < 80_000 ? 5 : 50),
+    },
+  },
+  {
+    title: 'quota 50 → 5 for 30 s → 50, as in real time',
+    goal: '≥ 93 / ≤ 4',
+    scenario: {
+      calls: 2000,
+      workers: [{ share: 50, ceiling: 50 }],
+      quota: (atMs) => (atMs >= 20_000 && atMs < 50_000 ? 5 : 50),
     },
   },
   {

@@ -144,13 +144,19 @@ function createBucket(quota: Scenario['quota'], now: () => number): { take: () =
   };
 }
 
-/** T ≥ (calls − burst) ÷ rate, for a rate that may change, and what others take of it. */
+/**
+ * T ≥ (calls − burst) ÷ rate, for a rate that may change, and what others take of it. A change fills
+ * the bucket: as idealMs in test/bench/scenario.ts counts it.
+ */
 function shortestMs({ calls, quota, others = 0 }: Scenario): number {
-  let given = quota(0);
+  let rate = quota(0);
+  let given = rate;
   let atMs = 0;
   while (given < calls) {
     atMs += 10;
-    given += (quota(atMs) - others) / 100;
+    if (quota(atMs) !== rate) given += quota(atMs);
+    rate = quota(atMs);
+    given += (rate - others) / 100;
   }
   return atMs;
 }

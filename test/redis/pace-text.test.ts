@@ -18,6 +18,11 @@ describe('a pace in Redis', () => {
     }
   });
 
+  test('may be one of a version that did not count refused probes', () => {
+    const { refused: _none, ...older } = JSON.parse(writePace(throttled, 0)) as Pace;
+    expect(readPace(JSON.stringify(older), limits, 0, 2060)).toEqual(throttled);
+  });
+
   test('is held to the reader’s own limits', () => {
     const own = { share: 2, ceiling: 5 };
     expect(readPace(writePace(begun, 0), own, 0, 1000)).toMatchObject({ rate: 5, limits: own });

@@ -6,6 +6,7 @@ import { createServer as createHttpServer } from 'node:http';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import * as fc from 'fast-check';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import type { Clock } from '../../src/clock.ts';
 import { systemClock } from '../../src/entry/clock.ts';
 import type { Lane } from '../../src/lane.ts';
 import { adapt, startPace, type Pace, type PaceLimits } from '../../src/pace.ts';
@@ -38,7 +39,12 @@ async function serve(...settings: readonly string[]): Promise<RedisServer> {
 
 let processes = 0;
 
-function join(url: string, limits: PaceLimits = slow, known = 1): Process {
+function join(
+  url: string,
+  limits: PaceLimits = slow,
+  known = 1,
+  clock: Clock = systemClock,
+): Process {
   const log = createFakeLog();
   const quota = createRedisQuota({
     url,
@@ -46,10 +52,10 @@ function join(url: string, limits: PaceLimits = slow, known = 1): Process {
     processId: `process ${processes++}`,
     processes: known,
     log,
-    clock: systemClock,
+    clock,
   });
   onTestFinished(quota.close);
-  const pace = startPace(limits, systemClock.now());
+  const pace = startPace(limits, clock.now());
   return { ...quota, log, ask: (lane = 'rotation') => quota.slot({ lane, pace }) };
 }
 
@@ -78,6 +84,13 @@ async function slotComesIn({ admin }: RedisServer, ms: number): Promise<void> {
     local next = time[1] * 1000000 + time[2] + ARGV[1] * 1000
     redis.call('HSET', KEYS[1], 'next', string.format('%.0f', next), 'length', 100000000)`;
   await admin.eval(script, 1, `${prefix}slots`, ms);
+}
+
+/** Processes of these names have just asked. */
+async function isHeardOf({ admin }: RedisServer, ...names: readonly string[]): Promise<void> {
+  const [seconds, microseconds] = await admin.time();
+  const now = Number(seconds) * 1e6 + Number(microseconds);
+  for (const name of names) await admin.zadd(`${prefix}alive`, now, name);
 }
 
 /** Waits no more, and Redis knows it. */
@@ -507,6 +520,39 @@ describe.skipIf(hasNoRedis)('while Redis is away', () => {
     await one.ask();
     await redis.kill();
     expect(await one.ask()).toEqual({ kind: 'unavailable', part: 0.5 });
+  });
+
+  test('those who are back take their part of the rate, until all are or their time is over', async () => {
+    const redis = await serve();
+    let laterMs = 0;
+    const clock: Clock = { ...systemClock, now: () => systemClock.now() + laterMs };
+    const one = join(redis.url, slow, 1, clock);
+    const others = Array.from({ length: 3 }, () => join(redis.url));
+    for (const { ask } of [...others, one]) await ask();
+    await redis.restart();
+    await vi.waitUntil(async () => {
+      laterMs += 1000; // it looks again
+      return (await one.ask()).kind !== 'unavailable';
+    }, 15_000);
+    async function slotLength(): Promise<number> {
+      await slotComesIn(redis, 0);
+      const permit = await one.ask();
+      if (permit.kind !== 'granted') throw new Error(permit.kind);
+      return Number(await redis.admin.hget(`${prefix}slots`, 'length')) / 1000;
+    }
+    expect((await one.ask()).part).toBe(0.25);
+    expect(await slotLength()).toBe(4 * slotMs);
+    await isHeardOf(redis, 'a second');
+    await one.ask(); // and hears of it
+    expect(await slotLength()).toBe(2 * slotMs);
+    await isHeardOf(redis, 'a third', 'a fourth');
+    await one.ask();
+    expect(await slotLength()).toBe(slotMs);
+    await timePasses(redis, 5000); // they are gone again
+    await one.ask();
+    expect(await slotLength()).toBe(4 * slotMs);
+    laterMs += 5000;
+    expect(await slotLength()).toBe(slotMs);
   });
 
   test('what is learnt of a part says nothing about the whole', async () => {
