@@ -49,7 +49,7 @@ export function createBatch<Entry>(ports: BatchPorts<Entry>): (entry: Entry) => 
   async function flush(): Promise<void> {
     const batch = waiting;
     waiting = [];
-    cut.abort();
+    cut.abort('it goes out'); // a reason of its own: without one, Node makes an exception, stack and all
     cut = new AbortController();
     await carryOut(batch);
   }

@@ -31,7 +31,13 @@ export interface Intake {
 /** Work that a lane holds in advance, in seconds of the present pace. */
 const prefetchSeconds = 3;
 
-/** However few calls they need: what one lane holds at most. */
+/**
+ * However high the rate: updates that a lane holds at most. While 300 calls of 100 ms are under way, 3000
+ * are made a second, which is what a CPU can do; more in hand would only fill memory and sockets.
+ */
+const mostUpdates = 300;
+
+/** However few calls they need: messages that a lane holds at most. */
 const mostHeld = 2000;
 
 export function createIntake({ handle, load, rate, stopping }: IntakePorts): Intake {
@@ -43,7 +49,7 @@ export function createIntake({ handle, load, rate, stopping }: IntakePorts): Int
 
   function hasRoom(lane: Lane): boolean {
     return (
-      load(lane) + reserved[lane] < Math.ceil(rate() * prefetchSeconds) &&
+      load(lane) + reserved[lane] < Math.min(mostUpdates, Math.ceil(rate() * prefetchSeconds)) &&
       inLane[lane] + reserved[lane] < mostHeld
     );
   }

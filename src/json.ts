@@ -34,7 +34,7 @@ export function readJson(text: string): Json {
     const why = error instanceof Error ? error.message : String(error);
     return refused(`it is not JSON (${quote(why).slice(1, -1).replaceAll('\\"', "'")})`);
   }
-  const flaw = flawOf(text);
+  const flaw = isPlain(text, value) ? undefined : flawOf(text);
   return flaw === undefined ? { kind: 'json', value } : refused(flaw);
 }
 
@@ -63,6 +63,14 @@ function endOfString(text: string, start: number): number {
   let at = start + 1;
   while (at < text.length && text[at] !== '"') at += text[at] === '\\' ? 2 : 1;
   return at;
+}
+
+/**
+ * Whether a text needs no closer look: written back it is the same, so it holds no key twice, and
+ * without an escape it can hold neither a NUL nor, being well-formed, a lone surrogate.
+ */
+function isPlain(text: string, value: unknown): boolean {
+  return !text.includes('\\') && !text.includes('__proto__') && JSON.stringify(value) === text;
 }
 
 /** What valid JSON may still hold that we refuse: equal keys, `__proto__`, NUL, lone surrogates. */

@@ -44,6 +44,15 @@ describe('a lane', () => {
     expect(await hasRoom('rotation')).toBe(false);
   });
 
+  test('has room for 300 updates at most, however high the pace', async () => {
+    const { load, world, hasRoom } = setup();
+    world.rate = 10_000;
+    load.rotation = 299;
+    expect(await hasRoom('rotation')).toBe(true);
+    load.rotation = 300;
+    expect(await hasRoom('rotation')).toBe(false);
+  });
+
   test('has room for an update even at the slowest pace', async () => {
     const { load, world, hasRoom } = setup();
     world.rate = 0.05;

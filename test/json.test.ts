@@ -35,6 +35,25 @@ describe('a JSON text', () => {
   });
 });
 
+test('a space behind a text, which makes it be read closely, changes no verdict', () => {
+  const written = fc.oneof(
+    bodies(),
+    fc.jsonValue().map((value) => JSON.stringify(value)),
+    fc
+      .array(fc.tuple(fc.constantFrom('a', 'b', '__proto__', '\\u0061', '1'), fc.nat(3)))
+      .map((pairs) => `{${pairs.map(([key, value]) => `"${key}":${value}`).join(',')}}`),
+  );
+  fc.assert(
+    fc.property(written, (text) => {
+      const read = readJson(text);
+      const isJson = read.kind === 'json' || /the key|a key|holds a/.test(read.reason);
+      fc.pre(isJson && text.length < 262_144);
+      expect(read).toEqual(readJson(`${text} `));
+    }),
+    { numRuns: 500 },
+  );
+});
+
 describe('a text is refused, and the reason says that', () => {
   test.each([
     ['it is empty', '', 'it is empty; a JSON object is expected'],

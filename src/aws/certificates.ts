@@ -6,8 +6,9 @@ import {
   UpdateCertificateCommand,
 } from '@aws-sdk/client-iot';
 import type { Certificates } from '../call.ts';
-import { httpHandler } from './client.ts';
+import { httpHandler, within, withCompactConfig } from './client.ts';
 import { failureOf } from './failure.ts';
+import { Sha256 } from './sha256.ts';
 
 /** The longest that one call can take, ms; a slower answer counts as none. */
 export const slowestCallMs = 5000;
@@ -26,15 +27,18 @@ export function createCertificates(
   mostCalls: number,
   timeLimitMs: number = slowestCallMs,
 ): Certificates {
-  const client = new IoTClient({
-    maxAttempts: 1,
-    requestHandler: httpHandler({ maxSockets: mostCalls, requestTimeoutMs: timeLimitMs }),
-  });
+  const client = withCompactConfig(
+    new IoTClient({
+      maxAttempts: 1,
+      sha256: Sha256,
+      requestHandler: httpHandler({ maxSockets: mostCalls, requestTimeoutMs: timeLimitMs }),
+    }),
+  );
   return {
     update: async (certificateId, newStatus, abandon) => {
       const command = new UpdateCertificateCommand({ certificateId, newStatus });
       try {
-        const { $metadata } = await within(timeLimitMs, abandon, (abortSignal) =>
+        const { $metadata } = await within(timeLimitMs, abandon, async (abortSignal) =>
           client.send(command, { abortSignal }),
         );
         return { kind: 'updated', ...requestIdOf($metadata) };
@@ -48,7 +52,7 @@ export function createCertificates(
         const { certificateDescription, $metadata } = await within(
           timeLimitMs,
           abandon,
-          (abortSignal) => client.send(command, { abortSignal }),
+          async (abortSignal) => client.send(command, { abortSignal }),
         );
         const status = certificateDescription?.status ?? 'of unknown status';
         return { kind: 'described', status, ...requestIdOf($metadata) };
@@ -59,27 +63,6 @@ export function createCertificates(
   };
 }
 
-/** What the SDK does before the request, fetching credentials above all, ends with no limit of its own. */
-const beforehandMs = 1000;
-
-/** Ends a call by the time that it may take, whatever it is that hangs. */
-async function within<T>(
-  timeLimitMs: number,
-  abandon: AbortSignal,
-  send: (abortSignal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const limit = AbortSignal.timeout(timeLimitMs + beforehandMs);
-  const cut = AbortSignal.any([limit, abandon]);
-  const given = Promise.withResolvers<never>();
-  const giveUp = (): void => given.reject(cut.reason);
-  cut.addEventListener('abort', giveUp, { once: true });
-  if (cut.aborted) giveUp();
-  try {
-    return await Promise.race([send(cut), given.promise]);
-  } finally {
-    cut.removeEventListener('abort', giveUp);
-  }
-}
 function requestIdOf({ requestId }: { readonly requestId?: string | undefined }): {
   readonly awsRequestId?: string;
 } {

@@ -25,3 +25,50 @@ export function httpHandler({ maxSockets, requestTimeoutMs }: ClientLimits): Nod
     httpsAgent: { keepAlive: true, maxSockets },
   });
 }
+
+/** What the SDK does before the request, fetching credentials above all, ends with no limit of its own. */
+const beforehandMs = 1000;
+
+/**
+ * Ends a call by the time that it may take, whatever it is that hangs; or when it is abandoned. By
+ * hand: AbortSignal.timeout and AbortSignal.any leave a timer and weak references behind for seconds,
+ * which cost more than all the rest of this worker's logic.
+ */
+export async function within<T>(
+  timeLimitMs: number,
+  abandon: AbortSignal,
+  send: (abortSignal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const cut = new AbortController();
+  const given = Promise.withResolvers<never>();
+  function giveUp(reason: unknown): void {
+    cut.abort(reason);
+    given.reject(reason);
+  }
+  const onAbandon = (): void => giveUp(abandon.reason);
+  const onTimeout = (): void => giveUp(new DOMException('no answer in time', 'TimeoutError'));
+  // oxlint-disable-next-line no-restricted-globals -- of a real socket, as the handler's own limits are
+  const timer = setTimeout(onTimeout, timeLimitMs + beforehandMs);
+  abandon.addEventListener('abort', onAbandon);
+  if (abandon.aborted) onAbandon();
+  try {
+    return await Promise.race([send(cut.signal), given.promise]);
+  } finally {
+    clearTimeout(timer);
+    abandon.removeEventListener('abort', onAbandon);
+  }
+}
+
+/**
+ * The client, a few µs a call quicker. V8 keeps an object that has grown as the SDK's configuration
+ * grows in a hash table, and the SDK copies that object four times a call; what has been a prototype V8
+ * lays out anew. Nothing of it changes but its place in memory, and without the effect all still works.
+ */
+export function withCompactConfig<Client extends { readonly config: object }>(
+  client: Client,
+): Client {
+  const heir = Object.create(client.config) as { readonly region?: unknown };
+  // V8 does it once a property has been looked for beyond the heir for a while.
+  for (let times = 0; times < 1000; times++) void heir.region;
+  return client;
+}

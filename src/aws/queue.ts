@@ -15,8 +15,9 @@ import type { Lane } from '../lane.ts';
 import { timesOf, type Message, type MessageAttribute } from '../message.ts';
 import { mostPerBatch, type DeadLetterQueue, type LaneQueue, type Taken } from '../queue.ts';
 import { takenOfEach, type BatchAnswer } from './batch-answer.ts';
-import { httpHandler } from './client.ts';
+import { httpHandler, withCompactConfig } from './client.ts';
 import { failureOf } from './failure.ts';
+import { Sha256 } from './sha256.ts';
 
 /** Longer than the longest poll, ms. */
 const requestTimeoutMs = 30_000;
@@ -27,10 +28,13 @@ const requestTimeoutMs = 30_000;
  * AWS_ENDPOINT_URL_SQS.
  */
 export function createSqsClient(): SQSClient {
-  return new SQSClient({
-    useQueueUrlAsEndpoint: false,
-    requestHandler: httpHandler({ maxSockets: 100, requestTimeoutMs }),
-  });
+  return withCompactConfig(
+    new SQSClient({
+      useQueueUrlAsEndpoint: false,
+      sha256: Sha256,
+      requestHandler: httpHandler({ maxSockets: 100, requestTimeoutMs }),
+    }),
+  );
 }
 
 /** A lane's queue. `now` is ms on the clock of the messages' `receivedAtMs`. */
