@@ -20,6 +20,8 @@ export interface IntakePorts {
 export interface Intake {
   /** Resolves once a lane may receive ten more, or when stopping. */
   readonly room: (lane: Lane) => Promise<void>;
+  /** Whether what a lane holds is duplicates for the most part: one more message hardly needs a call. */
+  readonly isMerging: (lane: Lane) => boolean;
   /** Keeps room for the ten that a receive may bring, until it is over. */
   readonly reserve: (lane: Lane) => { readonly release: () => void };
   readonly take: (message: Message) => void;
@@ -66,6 +68,7 @@ export function createIntake({ handle, load, rate, stopping }: IntakePorts): Int
         await new Promise<void>((resume) => waiting.add(resume));
       }
     },
+    isMerging: (lane) => inLane[lane] > 2 * load(lane) && inLane[lane] < mostHeld,
     reserve: (lane) => {
       reserved[lane] += mostPerBatch;
       return {

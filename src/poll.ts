@@ -11,7 +11,7 @@ import { backoffMs, type RetryPolicy } from './retry.ts';
 export interface PollPorts {
   readonly lane: Lane;
   readonly queue: Pick<LaneQueue, 'receive'>;
-  readonly intake: Pick<Intake, 'room' | 'reserve' | 'take'>;
+  readonly intake: Pick<Intake, 'room' | 'isMerging' | 'reserve' | 'take'>;
   readonly log: Log;
   readonly clock: Clock;
   readonly random: Random;
@@ -31,19 +31,27 @@ export interface PollPorts {
 /** Polls at the same time, while each comes back with a full batch. */
 const mostPolls = 8;
 
+/**
+ * Without room, and amid duplicates, one message is received in this time, ms. It hardly needs a call of
+ * its own, and it shows SQS's time: a call covers what was sent before the newest time that we hold, so
+ * while nothing is received, calls cover less and less of what is still in the queue.
+ */
+const glanceEveryMs = 250;
+
 /** Queue errors are waited out for as long as they last. */
 const errorBackoff: RetryPolicy = { attempts: Infinity, baseMs: 1000, capMs: 30_000 };
 
 /** Resolves once stopping, and all polls are over. It does not reject. */
 export async function poll(ports: PollPorts): Promise<void> {
-  const { lane, queue, intake, waitSeconds, visibilitySeconds, stopping, abandon } = ports;
+  const { lane, queue, intake, clock, waitSeconds, visibilitySeconds, stopping, abandon } = ports;
   const polls = new Set<Promise<void>>();
   const trouble = createTrouble(ports);
   let most = 1;
 
   async function pollOnce(): Promise<void> {
     const reserved = intake.reserve(lane);
-    const received = await queue.receive({ waitSeconds, visibilitySeconds }, abandon);
+    const wish = { most: mostPerBatch, waitSeconds, visibilitySeconds };
+    const received = await queue.receive(wish, abandon);
     if (received.kind === 'messages') {
       for (const message of received.messages) intake.take(message);
       most = received.messages.length === mostPerBatch ? Math.min(most * 2, mostPolls) : 1;
@@ -54,8 +62,32 @@ export async function poll(ports: PollPorts): Promise<void> {
     await trouble.after(received);
   }
 
-  while (!stopping.aborted) {
+  /** Waits for room, and glances at the queue in the meantime. */
+  async function room(): Promise<void> {
+    const enough = new AbortController();
+    void glances(enough.signal);
     await intake.room(lane);
+    enough.abort('there is room');
+  }
+
+  async function glances(enough: AbortSignal): Promise<void> {
+    for (;;) {
+      await clock.sleep(glanceEveryMs, enough);
+      if (enough.aborted || stopping.aborted) return;
+      if (polls.size > 0 || !intake.isMerging(lane)) continue;
+      const glance = glanceOnce().finally(() => polls.delete(glance));
+      polls.add(glance);
+      await glance;
+    }
+  }
+
+  async function glanceOnce(): Promise<void> {
+    const received = await queue.receive({ most: 1, waitSeconds: 0, visibilitySeconds }, abandon);
+    if (received.kind === 'messages') for (const message of received.messages) intake.take(message);
+  }
+
+  while (!stopping.aborted) {
+    await room();
     if (stopping.aborted) break;
     const one = pollOnce().finally(() => polls.delete(one));
     polls.add(one);

@@ -11,9 +11,13 @@ export const largestMessageBytes = 1_048_576;
 
 /** A lane's queue. */
 export interface LaneQueue {
-  /** Long-polls once for up to 10 messages, and hides them for `visibilitySeconds`. */
+  /** Long-polls once for up to `most` messages (1 to 10), and hides them for `visibilitySeconds`. */
   readonly receive: (
-    wish: { readonly waitSeconds: number; readonly visibilitySeconds: number },
+    wish: {
+      readonly most: number;
+      readonly waitSeconds: number;
+      readonly visibilitySeconds: number;
+    },
     signal: AbortSignal,
   ) => Promise<Received>;
   /** Deletes up to 10 messages; an answer for each, in order. */

@@ -64,7 +64,7 @@ async function setup() {
 describe('a poll', () => {
   test('waits and hides as it is told, and hands on what it brings', async () => {
     const { queue, handled, answer } = await setup();
-    expect(queue.wish()).toEqual({ waitSeconds: 5, visibilitySeconds: 30 });
+    expect(queue.wish()).toEqual({ most: 10, waitSeconds: 5, visibilitySeconds: 30 });
     await answer(brought(2));
     expect(handled.map(({ messageId }) => messageId)).toEqual(['0', '1']);
   });
@@ -123,6 +123,31 @@ describe('a poll', () => {
     for (let n = 0; n < 50; n++) await answer(brought(10));
     expect(handled).toHaveLength(500);
     expect(queue.underWay()).toBeGreaterThan(0);
+  });
+
+  test('without room and amid duplicates glances at the queue, a message every 250 ms', async () => {
+    const { clock, queue, world, answer } = await setup();
+    for (let n = 0; n < 8; n++) await answer(brought(10));
+    world.load = 35; // of what is held, more than half shares an update
+    while (queue.underWay() > 0) await answer(brought(10));
+    expect(queue.underWay()).toBe(0);
+    await clock.advance(249);
+    expect(queue.underWay()).toBe(0);
+    await clock.advance(1);
+    expect(queue.wish()).toEqual({ most: 1, waitSeconds: 0, visibilitySeconds: 30 });
+    await clock.advance(1000);
+    expect(queue.underWay()).toBe(1);
+    await answer(brought(1));
+    await clock.advance(250);
+    expect(queue.underWay()).toBe(1);
+  });
+
+  test('without room does not glance where what it holds needs calls', async () => {
+    const { clock, queue, world, answer } = await setup();
+    world.load = 40;
+    await answer(brought(10));
+    await clock.advance(10_000);
+    expect(queue.underWay()).toBe(0);
   });
 });
 

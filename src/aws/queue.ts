@@ -13,7 +13,7 @@ import {
 import type { Failure } from '../call.ts';
 import type { Lane } from '../lane.ts';
 import { timesOf, type Message, type MessageAttribute } from '../message.ts';
-import { mostPerBatch, type DeadLetterQueue, type LaneQueue, type Taken } from '../queue.ts';
+import type { DeadLetterQueue, LaneQueue, Taken } from '../queue.ts';
 import { takenOfEach, type BatchAnswer } from './batch-answer.ts';
 import { httpHandler, withCompactConfig } from './client.ts';
 import { failureOf } from './failure.ts';
@@ -43,10 +43,10 @@ export function createLaneQueue(
   { lane, queueUrl, now }: { lane: Lane; queueUrl: string; now: () => number },
 ): LaneQueue {
   return {
-    receive: async ({ waitSeconds, visibilitySeconds }, abortSignal) => {
+    receive: async ({ most, waitSeconds, visibilitySeconds }, abortSignal) => {
       const command = new ReceiveMessageCommand({
         QueueUrl: queueUrl,
-        MaxNumberOfMessages: mostPerBatch,
+        MaxNumberOfMessages: most,
         WaitTimeSeconds: waitSeconds,
         VisibilityTimeout: visibilitySeconds,
         MessageSystemAttributeNames: [

@@ -26,7 +26,7 @@ async function setup() {
   const deadLetters = createDeadLetterQueue(sqs, queues.urls.deadLetter);
   const user = queueUserOf(queues);
   async function receive(waitSeconds = 0): Promise<readonly Message[]> {
-    const received = await lane.receive({ waitSeconds, visibilitySeconds: 30 }, never);
+    const received = await lane.receive({ most: 10, waitSeconds, visibilitySeconds: 30 }, never);
     if (received.kind === 'failed') throw new Error(received.failure.message);
     return received.messages;
   }
@@ -138,7 +138,10 @@ describe('a receive', () => {
   test('is cut by the signal', async () => {
     const { lane } = await setup();
     const abandon = new AbortController();
-    const waiting = lane.receive({ waitSeconds: 20, visibilitySeconds: 30 }, abandon.signal);
+    const waiting = lane.receive(
+      { most: 10, waitSeconds: 20, visibilitySeconds: 30 },
+      abandon.signal,
+    );
     abandon.abort();
     expect(await waiting).toMatchObject({
       kind: 'failed',
@@ -153,12 +156,16 @@ describe('a receive', () => {
       queueUrl: `${queueUrl}-gone`,
       now: () => 0,
     });
-    expect(await gone.receive({ waitSeconds: 0, visibilitySeconds: 30 }, never)).toMatchObject({
+    expect(
+      await gone.receive({ most: 10, waitSeconds: 0, visibilitySeconds: 30 }, never),
+    ).toMatchObject({
       kind: 'failed',
       failure: { name: 'QueueDoesNotExist' },
     });
     await queues.stop();
-    expect(await lane.receive({ waitSeconds: 0, visibilitySeconds: 30 }, never)).toMatchObject({
+    expect(
+      await lane.receive({ most: 10, waitSeconds: 0, visibilitySeconds: 30 }, never),
+    ).toMatchObject({
       kind: 'failed',
       failure: { kind: 'unreachable', name: 'ECONNREFUSED' },
     });
