@@ -1,36 +1,47 @@
 // Where the brake's windows are kept: in this process, or in a table that processes share.
 
+import type { Failure } from './call.ts';
 import type { Clock } from './clock.ts';
 import type { Log } from './event.ts';
 import type { Lane } from './lane.ts';
 import type { TableAnswer } from './shared-ledger.ts';
 import { within } from './time-limit.ts';
-import { emptyWindow, type Window } from './window.ts';
+import { emptyWindow, merge, type Window } from './window.ts';
 
 /**
- * What becomes of a window; undefined or the same leaves it as it is.
+ * What becomes of a window; undefined, if it stays as it is because of the ceiling. It may be asked
+ * several times, and the last answer counts.
  *
  * @param part of the lane's ceiling, what whoever keeps this window may let go
  */
 export type Change = (window: Window, part: number) => Window | undefined;
 
-export interface BrakeStore {
-  /** Changes a lane's window, and tells what it then is; nobody else's change comes between. It does not reject. */
-  readonly revise: (
-    lane: Lane,
-    change: Change,
-  ) => Promise<{ readonly window: Window; readonly part: number }>;
+/** What became of it. */
+export interface Revised {
+  readonly window: Window;
+  readonly part: number;
+  /** The change was undefined. */
+  readonly isRefused: boolean;
 }
 
-/** Windows that live as long as this process. */
+export interface BrakeStore {
+  /** Changes a lane's window, and tells what it then is; nobody else's change comes between. It does not reject. */
+  readonly revise: (lane: Lane, change: Change) => Promise<Revised>;
+}
+
+/**
+ * Windows that live as long as this process.
+ *
+ * @param part of each ceiling, what this process may let go; default all of it
+ */
 export function createMemoryBrakeStore(part = 1): BrakeStore {
   const windows = new Map<Lane, Window>();
   return {
     revise: async (lane, change) => {
       const known = windows.get(lane) ?? emptyWindow;
-      const window = change(known, part) ?? known;
-      windows.set(lane, window);
-      return { window, part };
+      const changed = change(known, part);
+      windows.set(lane, changed ?? known);
+      return { window: changed ?? known, part, isRefused: changed === undefined };
     },
   };
 }
@@ -56,58 +67,152 @@ export interface SharedBrakeStorePorts {
   readonly clock: Clock;
 }
 
-/** The longest that a call waits for the table, ms. */
+/** The longest that one turn at the table takes, ms. Whoever asks meanwhile waits for the next. */
 const limitMs = 1000;
 
 /** Others' changes that may come between ours in that time. */
-const mostConflicts = 20;
+const mostConflicts = 50;
+
+/** Somebody's change, and whom to tell what came of it. */
+interface Asked {
+  readonly change: Change;
+  readonly tell: (revised: Revised | Promise<never>) => void;
+}
+
+/** What all changes of a turn have made of a window, and whether each of them was refused. */
+interface Turned {
+  readonly window: Window;
+  readonly refused: readonly boolean[];
+}
 
 /**
  * Windows that processes share. While the table fails, each goes on by what it knows itself, with its
- * part of the ceiling: the brake holds sooner then, never later.
+ * part of the ceiling; what it lets go meanwhile is counted once the table is back.
+ *
+ * A process takes one turn at a lane's window at a time, with the changes of all who have come by then:
+ * they would only get in each other's way, and DynamoDB counts every write of the whole window.
  */
 export function createSharedBrakeStore(ports: SharedBrakeStorePorts): BrakeStore {
   const { table, processes, log, clock } = ports;
-  const alone = createMemoryBrakeStore(1 / processes);
+  /** Who waits for the next turn, of each lane that has one under way. */
+  const waiting = new Map<Lane, Asked[]>();
+  /** What this process knows of each lane. */
+  const known = new Map<Lane, Window>();
+  /** What it has let go alone, and the table does not know. */
+  const untold = new Map<Lane, ReadonlyMap<string, number>>();
   let isAlone = false;
+  /** Turns of all lanes so far, and how many of them had begun when the table failed last. */
+  let turns = 0;
+  let turnsBefore = 0;
 
-  async function reviseTable(lane: Lane, change: Change): Promise<TableAnswer<Window>> {
+  async function takeTurns(lane: Lane, first: Asked): Promise<void> {
+    for (let turn = [first]; turn.length > 0; turn = waiting.get(lane) ?? []) {
+      waiting.set(lane, []);
+      await takeTurn(lane, turn);
+    }
+    waiting.delete(lane);
+  }
+
+  async function takeTurn(lane: Lane, turn: readonly Asked[]): Promise<void> {
+    const changes = turn.map(({ change }) => change);
+    try {
+      const { part, window, refused } = await revise(lane, changes);
+      for (const [at, { tell }] of turn.entries()) {
+        tell({ window, part, isRefused: refused[at] === true });
+      }
+    } catch (bug) {
+      for (const { tell } of turn) tell(Promise.reject(bug));
+    }
+  }
+
+  async function revise(
+    lane: Lane,
+    changes: readonly Change[],
+  ): Promise<Turned & { readonly part: number }> {
+    const number = ++turns;
+    const over = new AbortController();
+    const asking = reviseTable(lane, changes, over.signal);
+    const answer = await within(limitMs, clock, asking, tooSlow);
+    over.abort();
+    if (answer.kind === 'failed') {
+      if (!isAlone) tellAlone(lane, answer.failure);
+      isAlone = true;
+      turnsBefore = turns;
+      return { ...reviseAlone(lane, changes), part: 1 / processes };
+    }
+    // What another lane asked before the table failed tells nothing new.
+    if (isAlone && number > turnsBefore) {
+      log.write('info', { event: 'brake-shared', lane }, 'the brake is shared again');
+      isAlone = false;
+    }
+    known.set(lane, answer.value.window);
+    untold.delete(lane);
+    return { ...answer.value, part: 1 };
+  }
+
+  async function reviseTable(
+    lane: Lane,
+    changes: readonly Change[],
+    over: AbortSignal,
+  ): Promise<TableAnswer<Turned>> {
     for (let conflicts = 0; conflicts < mostConflicts; conflicts++) {
       const read = await table.read(lane);
       if (read.kind === 'failed') return read;
+      // Too late: these changes have been made otherwise.
+      if (over.aborted) return tooSlow();
       const { window, version } = read.value;
-      const changed = change(window, 1) ?? window;
-      if (changed === window) return { kind: 'answered', value: window };
-      const told = await table.replace(lane, { window: changed, version });
+      const all = merge(window, untold.get(lane) ?? new Map());
+      // Should the answer to what follows be lost, this much is known.
+      known.set(lane, all);
+      const turned = turn(all, changes, 1);
+      if (turned.window === window) return { kind: 'answered', value: turned };
+      const told = await table.replace(lane, { window: turned.window, version });
       if (told.kind === 'failed') return told;
-      if (told.value === 'replaced') return { kind: 'answered', value: changed };
+      if (told.value === 'replaced') return { kind: 'answered', value: turned };
     }
     const message = `others changed it ${mostConflicts} times in between`;
     return { kind: 'failed', failure: { kind: 'contested', name: 'Conflict', message } };
   }
 
+  function reviseAlone(lane: Lane, changes: readonly Change[]): Turned {
+    const before = known.get(lane) ?? emptyWindow;
+    const turned = turn(before, changes, 1 / processes);
+    const fresh = [...turned.window.admitted].filter(
+      ([key, atMs]) => before.admitted.get(key) !== atMs,
+    );
+    untold.set(lane, new Map([...(untold.get(lane) ?? []), ...fresh]));
+    known.set(lane, turned.window);
+    return turned;
+  }
+
+  function tellAlone(lane: Lane, { kind: failureKind, name, message }: Failure): void {
+    log.write(
+      'warn',
+      { event: 'brake-alone', lane, failureKind, cause: `${name}: ${message}`, processes },
+      'the brake cannot ask the ledger table; this process goes on with its part of the ceiling',
+    );
+  }
+
   return {
-    revise: async (lane, change) => {
-      const answer = await within(limitMs, clock, reviseTable(lane, change), tooSlow);
-      if (answer.kind === 'answered') {
-        if (isAlone)
-          log.write('info', { event: 'brake-shared', lane }, 'the brake is shared again');
-        isAlone = false;
-        await alone.revise(lane, () => answer.value);
-        return { window: answer.value, part: 1 };
-      }
-      if (!isAlone) {
-        const { kind: failureKind, name, message } = answer.failure;
-        log.write(
-          'warn',
-          { event: 'brake-alone', lane, failureKind, cause: `${name}: ${message}`, processes },
-          'the brake cannot ask the ledger table; this process goes on with its part of the ceiling',
-        );
-      }
-      isAlone = true;
-      return alone.revise(lane, change);
-    },
+    revise: (lane, change) =>
+      new Promise((tell) => {
+        const asked = { change, tell };
+        const line = waiting.get(lane);
+        if (line === undefined) void takeTurns(lane, asked);
+        else line.push(asked);
+      }),
   };
+}
+
+/** All changes, one after the other. */
+function turn(before: Window, changes: readonly Change[], part: number): Turned {
+  let window = before;
+  const refused = changes.map((change) => {
+    const changed = change(window, part);
+    window = changed ?? window;
+    return changed === undefined;
+  });
+  return { window, refused };
 }
 
 function tooSlow(): TableAnswer<never> {

@@ -83,8 +83,11 @@ const number = (least: number, most: number, meaning: string): z.ZodType<number,
 /** An alert is a machine's word: so many of them an hour are believed (README, "The brake"). */
 const defaultAlertCeiling = '100';
 
-/** A ledger table keeps a lane's hour in one item, which can hold no more (DynamoDB's 400 KB). */
-const highestSharedCeiling = 10_000;
+/**
+ * A ledger table keeps a lane's hour in one item, and each certificate writes all of it: ten a second of
+ * 3,000 are what DynamoDB takes for one item (1,000 write units a second).
+ */
+export const highestSharedCeiling = 3000;
 
 const ceiling = z
   .string()
@@ -191,7 +194,7 @@ export function readConfig(environment: Environment, region: string | undefined)
           `UPDATE_CERTIFICATE_TPS, QUOTA_SHARE, MAXIMUM_CONCURRENCY: they leave ${callsPerSecond} calls per second; at least ${leastRate} is expected`,
         ]
       : []),
-    ...(parsed.success ? ceilingProblems(ceilingsOf(parsed.data), given) : []),
+    ...(parsed.success ? ceilingProblems(parsed.data, given) : []),
     ...(parsed.success && (parsed.data.PROBE_UP_TO_TPS ?? Infinity) < callsPerSecond
       ? [
           `PROBE_UP_TO_TPS: it holds ${quote(given['PROBE_UP_TO_TPS'])}; no less than this process's own ${callsPerSecond} calls per second is expected`,
@@ -240,14 +243,21 @@ function ceilingsOf(env: z.infer<typeof schema>): Ceilings {
   };
 }
 
-function ceilingProblems(ceilings: Ceilings, given: Environment): readonly string[] {
-  if (given['LEDGER_TABLE'] === undefined) return [];
-  return lanes
-    .filter((lane) => (ceilings[lane] ?? 0) > highestSharedCeiling)
-    .map((lane) => {
-      const name = ceilingVariable[lane];
-      return `${name}: it holds ${quote(given[name])}; with LEDGER_TABLE at most ${highestSharedCeiling}, or "unlimited", is expected`;
-    });
+function ceilingProblems(env: z.infer<typeof schema>, given: Environment): readonly string[] {
+  const ceilings = ceilingsOf(env);
+  const isShared = env.LEDGER_TABLE !== undefined;
+  const [least, most] = isShared ? [1, highestSharedCeiling] : [env.MAXIMUM_CONCURRENCY, Infinity];
+  const why = isShared
+    ? `with LEDGER_TABLE at most ${most}`
+    : `without LEDGER_TABLE no less than MAXIMUM_CONCURRENCY, which divides it (${least})`;
+  return lanes.flatMap((lane) => {
+    const ceiling = ceilings[lane];
+    if (ceiling === undefined || given[queueVariable[lane]] === undefined) return [];
+    if (ceiling >= least && ceiling <= most) return [];
+    const name = ceilingVariable[lane];
+    const held = given[name] === undefined ? `it is ${ceiling}` : `it holds ${quote(given[name])}`;
+    return [`${name}: ${held}; ${why}, or "unlimited", is expected`];
+  });
 }
 
 function problemOf(issue: z.core.$ZodIssue, given: Environment): string {

@@ -149,7 +149,9 @@ function targetOf(target: Target): Partial<RequestStory> {
 const longestOther = 4096;
 
 /** Unknown fields are kept as they came, unless they are so long that no log would take them. */
-function bounded(other: Readonly<Record<string, unknown>>): unknown {
+export function bounded(
+  other: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
   const length = JSON.stringify(other).length;
   if (length <= longestOther) return other;
   const fields = Object.keys(other).slice(0, 20);
@@ -157,6 +159,14 @@ function bounded(other: Readonly<Record<string, unknown>>): unknown {
     leftOut: `${length} characters of JSON`,
     fields: fields.map((field) => field.slice(0, 80)),
   };
+}
+
+/** The event in a word or two, for whoever skims the log. */
+export function textOf({
+  outcome,
+  failureKind,
+}: Pick<MessageEvent, 'outcome' | 'failureKind'>): string {
+  return failureKind === 'dry-run' ? 'would apply' : outcome;
 }
 
 /** How loud an event is: what a person must look at is a warning, what is ours to mend an error. */

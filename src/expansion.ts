@@ -3,6 +3,7 @@
 
 import type { Lane } from './lane.ts';
 import type { Outcome } from './outcome.ts';
+import { bounded } from './event.ts';
 import { mostPerBatch, type Taken } from './queue.ts';
 import type { Request } from './request.ts';
 
@@ -24,10 +25,13 @@ export async function expand(
   const batches = inBatches(requests.map(bodyOf));
   for (let at = 0; at < batches.length; at += sideBySide) {
     const answers = await Promise.all(
-      batches.slice(at, at + sideBySide).map((bodies) => sendBack(lane, bodies)),
+      batches.slice(at, at + sideBySide).map(async (bodies) => {
+        const taken = await sendBack(lane, bodies);
+        return bodies.map((_, n) => taken[n] ?? untold);
+      }),
     );
     const refused = answers.flat().find((taken) => !taken.done);
-    if (refused !== undefined && !refused.done) {
+    if (refused?.done === false) {
       return {
         kind: 'deferred',
         failureKind: 'unavailable',
@@ -41,10 +45,17 @@ export async function expand(
   };
 }
 
-/** The request as a message of its own, in our format. */
+/** Nothing is lost: what the queue did not confirm it does not have. */
+const untold: Taken = { done: false, final: false, cause: 'it did not say whether it took it' };
+
+/** The request as a message of its own, in our format; ten of them fit into one batch. */
 function bodyOf(request: Request): string {
   const { accountId: _account, region: _region, partition: _partition, other, ...asked } = request;
-  return JSON.stringify({ ...other, ...asked });
+  // JSON may hold these two as they are, and SQS takes neither.
+  return JSON.stringify({ ...(other && bounded(other)), ...asked }).replaceAll(
+    /[\ufffe\uffff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16)}`,
+  );
 }
 
 function inBatches(bodies: readonly string[]): readonly (readonly string[])[] {

@@ -6,9 +6,11 @@ import type { Status } from './status.ts';
 
 export interface Intent extends Pick<
   Request,
-  'requestId' | 'requestedBy' | 'reason' | 'comment' | 'incidentId' | 'thingName' | 'other'
+  'requestId' | 'requestedBy' | 'reason' | 'comment' | 'incidentId' | 'other'
 > {
   readonly target: Target;
+  /** Where a certificate is the target: the thing that it was found by. */
+  readonly thingName?: string;
   /** Absent where policy decides. */
   readonly newStatus?: Status;
   /** Absent for a request in our own format that no alert led to. */
@@ -27,7 +29,8 @@ export interface Origin {
   readonly format: AlertFormat;
   /**
    * What policy goes by: the security profile and behavior as "profile/behavior", the audit's check,
-   * the product's ARN, the custom action's name, or "" for an IoT rule.
+   * the product's ARN (and for Device Defender's "/" and one of these two), the custom action's name,
+   * or "" for an IoT rule.
    */
   readonly name: string;
   /** The violation's, audit task's, finding's or event's own id. */

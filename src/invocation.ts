@@ -7,7 +7,7 @@ import type { DispatcherPorts } from './dispatcher.ts';
 import type { Carried, Log } from './event.ts';
 import type { Lane } from './lane.ts';
 import { timesOf, type Message, type MessageAttribute } from './message.ts';
-import { createPipeline } from './pipeline.ts';
+import { createPipeline, type AlertPorts } from './pipeline.ts';
 import type { DeadLetterQueue, LaneQueue } from './queue.ts';
 import type { Deployment } from './request.ts';
 
@@ -40,7 +40,8 @@ export interface SqsBatchResponse {
   readonly batchItemFailures: readonly { readonly itemIdentifier: string }[];
 }
 
-export interface InvocationPorts extends Omit<DispatcherPorts, 'held' | 'stopping' | 'abandon'> {
+export interface InvocationPorts
+  extends Omit<DispatcherPorts, 'held' | 'stopping' | 'abandon'>, AlertPorts {
   readonly deployment: Deployment;
   /** The lane of a queue, by its account and name: `123456789012/my-queue`, as its URL ends. */
   readonly laneOf: (queue: string) => Lane | undefined;

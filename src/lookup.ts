@@ -2,6 +2,7 @@
 // each API within its own quota, transient failures tried again.
 
 import { isTransient, type Failure } from './call.ts';
+import { certificateAt, idPattern } from './certificate.ts';
 import type { Clock, Random } from './clock.ts';
 import type { Directory, Finding, Page } from './directory.ts';
 import { moreUrgent, type Lane } from './lane.ts';
@@ -84,7 +85,10 @@ export function createLookup(ports: LookupPorts): Lookup {
       return open.found;
     }
     const waiter: Waiter = { lane };
-    const started = (): boolean => pending.delete(name);
+    // Another may wait under this name by the time that this one turns a page.
+    const started = (): void => {
+      if (pending.get(name)?.waiter === waiter) pending.delete(name);
+    };
     const found = pages(slots[api], waiter, started, ask);
     pending.set(name, { waiter, found } as Pending<never>);
     return found.finally(started);
@@ -106,13 +110,10 @@ export function createLookup(ports: LookupPorts): Lookup {
       if (page.kind !== 'page') return page;
       items.push(...page.items);
       if (page.nextToken === undefined) return { kind: 'found', items };
+      if (page.nextToken === nextToken) return endless('one of its pages is followed by itself');
       nextToken = page.nextToken;
     }
-    const message = `its pages do not end (${mostPages} of them were read)`;
-    return {
-      kind: 'failed',
-      failure: { kind: 'unknown-exception', name: 'EndlessPages', message },
-    };
+    return endless(`its pages do not end (${mostPages} of them were read)`);
   }
 
   async function onePage<T>(
@@ -147,7 +148,7 @@ export function createLookup(ports: LookupPorts): Lookup {
       const found = await all('thingPrincipals', thingName, lane, (nextToken) =>
         directory.thingPrincipals(thingName, nextToken, abandon),
       );
-      return distinct(found, (principal) => certificateIdIn(principal));
+      return distinct(found, (principal) => certificateAt(principal)?.certificateId);
     },
     thingsOf: async (certificateId, lane) => {
       const found = await all('principalThings', certificateId, lane, (nextToken) =>
@@ -169,6 +170,10 @@ export function createLookup(ports: LookupPorts): Lookup {
   };
 }
 
+function endless(message: string): { readonly kind: 'failed'; readonly failure: Failure } {
+  return { kind: 'failed', failure: { kind: 'unknown-exception', name: 'EndlessPages', message } };
+}
+
 function feedbackOf(page: Page<unknown>): Feedback {
   if (page.kind === 'page') return 'succeeded';
   return page.failure.kind === 'throttled' ? 'throttled' : 'failed';
@@ -180,13 +185,7 @@ function distinct<A, B>(found: Found<A>, of: (item: A) => B | undefined): Found<
   return { kind: 'found', items: [...new Set(items)] };
 }
 
-function certificateIdIn(principal: string): string | undefined {
-  return /^arn:aws[a-z-]*:iot:[a-z0-9-]+:\d{12}:cert\/([0-9a-fA-F]{64})$/
-    .exec(principal)?.[1]
-    ?.toLowerCase();
-}
-
 function wantedOf({ certificateId, isSuppressed }: Finding): string | undefined {
   if (isSuppressed || certificateId === undefined) return undefined;
-  return /^[0-9a-fA-F]{64}$/.test(certificateId) ? certificateId.toLowerCase() : undefined;
+  return idPattern.test(certificateId) ? certificateId.toLowerCase() : undefined;
 }

@@ -1,13 +1,17 @@
 // Read this first. The worker and the Lambda function are two rims around this one pipeline:
 //
-//   message ─→ request ─→ update ─→ slot ─→ call ─→ outcome ─→ acknowledgement
+//   message ─→ intent ─→ request ─→ update ─→ slot ─→ call ─→ outcome ─→ acknowledgement
 //
 //   message          what a queue hands us                                  message.ts lane.ts poll.ts
-//   request          this certificate, this status, by whom, why            request.ts envelope.ts json.ts
+//   intent           what its body asks for: a request, or an alert         reading.ts envelope.ts alerts/
+//   request          this certificate, this status, by whom, why            request.ts resolution.ts policy.ts
+//                    … looked up, where an alert names a thing              lookup.ts expansion.ts
 //   decision         covered, join the open update, or open one             decision.ts ledger.ts held.ts
+//                    … by what all processes know, if they share it         shared-ledger.ts ledger-entry.ts
 //   update           the one call that all requests for a certificate join  update.ts dispatcher.ts
 //   slot             one permit of the throttle; the most urgent gets it    priority.ts throttle.ts pace.ts
 //                    … of a quota that processes may share                  shared-quota.ts redis/
+//                    … unless its lane stands at its ceiling                brake.ts window.ts
 //   call             one attempt, and another after a backoff               call.ts retry.ts
 //   outcome          applied, covered, unchanged, rejected, deferred        outcome.ts
 //   acknowledgement  delete, retry after n s, dead-letter                   acknowledgement.ts carry.ts
@@ -19,16 +23,32 @@
 // once it lies in the dead-letter queue with its reason. Everything else goes back to its queue.
 
 import { acknowledgementFor, type Acknowledgement } from './acknowledgement.ts';
+import type { Brake } from './brake.ts';
 import { createDispatcher, type DispatcherPorts } from './dispatcher.ts';
-import { eventOf, levelOf, type Carried, type Log, type Settled } from './event.ts';
+import { eventOf, levelOf, textOf, type Carried, type Log, type Settled } from './event.ts';
+import { expand, mostPerMessage, type SendBack } from './expansion.ts';
 import { createHeld } from './held.ts';
+import type { Intent } from './intent.ts';
 import type { Lane } from './lane.ts';
+import { createLookup, type LookupPorts } from './lookup.ts';
 import type { Message } from './message.ts';
-import { deferredByBug } from './outcome.ts';
-import { readRequests, type Deployment } from './request.ts';
+import { deferredByBug, type Outcome } from './outcome.ts';
+import type { Policy } from './policy.ts';
+import { read } from './reading.ts';
+import type { Deployment, Request } from './request.ts';
+import { objectionOf, resolve } from './resolution.ts';
+
+/** What alerts need from the world, beyond what requests do. */
+export interface AlertPorts extends Pick<LookupPorts, 'directory'> {
+  readonly policy: Policy;
+  readonly lookupThrottles: LookupPorts['throttles'];
+  readonly sendBack: SendBack;
+  /** The lanes whose requests are all but carried out, and what would hold them. */
+  readonly dryRun: { readonly lanes: ReadonlySet<Lane>; readonly brake?: Brake };
+}
 
 /** What the pipeline needs from the world. */
-export interface Ports extends Omit<DispatcherPorts, 'held'> {
+export interface Ports extends Omit<DispatcherPorts, 'held'>, AlertPorts {
   readonly deployment: Deployment;
   /** Carries an acknowledgement out. It does not reject: it tells whether the queue took it. */
   readonly acknowledge: (message: Message, acknowledgement: Acknowledgement) => Promise<Carried>;
@@ -43,9 +63,16 @@ export interface Pipeline {
 }
 
 export function createPipeline(ports: Ports): Pipeline {
-  const { deployment, acknowledge, log, clock, random } = ports;
+  const { deployment, policy, lookupThrottles, sendBack, dryRun } = ports;
+  const { acknowledge, log, clock, random } = ports;
   const held = createHeld();
   const dispatcher = createDispatcher({ ...ports, held });
+  const resolution = {
+    deployment,
+    policy,
+    lookup: createLookup({ ...ports, throttles: lookupThrottles }),
+  };
+  const resolving: Record<Lane, number> = { incident: 0, alert: 0, rotation: 0 };
 
   async function handle(message: Message): Promise<void> {
     held.add(message);
@@ -55,25 +82,71 @@ export function createPipeline(ports: Ports): Pipeline {
     const carried = await acknowledge(message, acknowledgement).catch(notCarried);
     held.remove(message);
     const event = eventOf(message, settled, acknowledgement, carried, clock.now());
-    log.write(levelOf(event), { ...event }, event.outcome);
+    log.write(levelOf(event), { ...event }, textOf(event));
   }
 
-  /** What became of each of the message's requests. */
+  /** What became of all that the message asks for. */
   async function settleAll(message: Message): Promise<readonly Settled[]> {
-    const reading = readRequests(message.body, deployment);
-    if (reading.kind === 'refused') {
-      const { failureKind, reason } = reading;
-      return [{ outcome: { kind: 'rejected', failureKind, cause: reason } }];
+    const reading = read(message.body, message.lane, deployment);
+    switch (reading.kind) {
+      case 'refused': {
+        const { failureKind, reason } = reading;
+        return [{ outcome: { kind: 'rejected', failureKind, cause: reason } }];
+      }
+      case 'ignored':
+        return [{ outcome: { kind: 'ignored', cause: reading.cause } }];
+      case 'intents':
+        return settleIntents(reading.intents, message);
     }
-    return Promise.all(
-      reading.requests.map(async (request) => {
-        const outcome = await dispatcher.settle(request, message);
-        return { request, outcome };
-      }),
-    );
   }
 
-  return { handle, load: dispatcher.load };
+  async function settleIntents(
+    intents: readonly Intent[],
+    message: Message,
+  ): Promise<readonly Settled[]> {
+    const resolutions = await counted(message.lane, async () =>
+      Promise.all(intents.map((intent) => resolve(intent, message.lane, resolution))),
+    );
+    const ended = resolutions.flatMap(({ outcome }, at): readonly Settled[] => {
+      const intent = intents[at];
+      return outcome === undefined ? [] : [{ ...(intent && { request: intent }), outcome }];
+    });
+    const requests = resolutions.flatMap((each) => each.requests);
+    if (requests.length > mostPerMessage) {
+      return [...ended, { outcome: await expand(requests, message.lane, sendBack) }];
+    }
+    const settled = requests.map(async (request): Promise<Settled> => {
+      return { request, outcome: await settle(request, message) };
+    });
+    return [...ended, ...(await Promise.all(settled))];
+  }
+
+  async function settle(request: Request, message: Message): Promise<Outcome> {
+    const { lane } = message;
+    const covered = dispatcher.covered(request, message);
+    if (covered !== undefined) return covered;
+    const objection = await counted(lane, async () => objectionOf(request, lane, resolution));
+    if (objection !== undefined) return objection;
+    return dryRun.lanes.has(lane) ? settleDry(request, lane) : dispatcher.settle(request, message);
+  }
+
+  /** All but the call: the message stays, for the real run. */
+  async function settleDry({ certificateId, newStatus }: Request, lane: Lane): Promise<Outcome> {
+    const stay = await dryRun.brake?.admit(lane, certificateId);
+    const cause =
+      stay === undefined
+        ? `dry run: would apply ${newStatus}`
+        : `dry run: would be held, for ${stay.cause}`;
+    return { kind: 'deferred', failureKind: 'dry-run', cause };
+  }
+
+  /** What is being looked up is work in hand, too. */
+  async function counted<T>(lane: Lane, work: () => Promise<T>): Promise<T> {
+    resolving[lane]++;
+    return work().finally(() => resolving[lane]--);
+  }
+
+  return { handle, load: (lane) => dispatcher.load(lane) + resolving[lane] };
 }
 
 function notCarried(bug: unknown): Carried {

@@ -1,12 +1,11 @@
 // What alerts may lead to, in one place for whoever reviews it: which alert leads to which status, how
 // far each lane may go, what no automation touches, and how many devices one alert may switch off.
-// POLICY_FILE names a JSON file with what differs from `defaultPolicy`.
+// POLICY_FILE names a JSON file with what differs from `defaultPolicy`: policy-file.ts.
 
-import { z } from 'zod';
-import { alertFormats, type Intent, type Origin } from './intent.ts';
-import { lanes, type Lane } from './lane.ts';
+import type { Intent, Origin } from './intent.ts';
+import type { Lane } from './lane.ts';
 import { quote } from './quote.ts';
-import { atLeast, statuses, type Status } from './status.ts';
+import { atLeast, type Status } from './status.ts';
 
 export interface Policy {
   /** What each kind of alert leads to. The first rule that matches counts; without one it is ignored. */
@@ -20,7 +19,10 @@ export interface Policy {
     /** Names of things, with * for any characters; a certificate of such a thing is protected. */
     readonly things: readonly string[];
   };
-  /** So many things may share a certificate that each lane takes out of service; absent: any number. */
+  /**
+   * So many things may share a certificate that an alert of this lane takes out of service, or a request
+   * that names a thing; absent: any number. A request that names the certificate itself is not asked.
+   */
   readonly mostThings: Readonly<Partial<Record<Lane, number>>>;
 }
 
@@ -49,6 +51,18 @@ export const defaultPolicy: Policy = {
     },
     // Weak keys are a reason to rotate, and may be the whole fleet's.
     { format: 'device-defender-audit', name: '*', newStatus: 'ignore' },
+    // The same by way of Security Hub.
+    {
+      format: 'security-hub-imported',
+      name: '*/iot-device-defender-audit/DEVICE_CERTIFICATE_SHARED_CHECK',
+      newStatus: 'INACTIVE',
+    },
+    {
+      format: 'security-hub-imported',
+      name: '*/iot-device-defender-audit/REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK',
+      newStatus: 'INACTIVE',
+    },
+    { format: 'security-hub-imported', name: '*/iot-device-defender-audit/*', newStatus: 'ignore' },
     { format: 'security-hub-imported', name: '*', newStatus: 'INACTIVE' },
     { format: 'security-hub-custom-action', name: '*', newStatus: 'INACTIVE' },
     { format: 'iot-rule', name: '*', newStatus: 'INACTIVE' },
@@ -69,28 +83,46 @@ export function statusFor(
   lane: Lane,
   policy: Policy,
 ): Verdict {
-  if (newStatus === undefined) return statusOfAlert(origin, lane, policy);
+  return origin === undefined
+    ? statusAsked(newStatus, lane, policy)
+    : statusOfAlert(origin, newStatus, lane, policy);
+}
+
+function statusAsked(newStatus: Status | undefined, lane: Lane, policy: Policy): Verdict {
   const strongest = policy.strongest[lane];
-  if (atLeast(strongest, newStatus)) return { kind: 'permitted', newStatus };
+  if (newStatus !== undefined && atLeast(strongest, newStatus)) {
+    return { kind: 'permitted', newStatus };
+  }
   return {
     kind: 'forbidden',
-    reason: `newStatus: it holds "${newStatus}"; the ${lane} lane may ask for "${strongest}" at most (policy, "strongest")`,
+    reason: `newStatus: it holds ${quote(newStatus)}; the ${lane} lane may ask for "${strongest}" at most (policy, "strongest")`,
   };
 }
 
-/** An alert never exceeds its rule, nor its lane. */
-function statusOfAlert(origin: Origin | undefined, lane: Lane, policy: Policy): Verdict {
+/**
+ * An alert never exceeds its rule, nor its lane: not even where it comes back as a request of our own
+ * with a status (expansion.ts), and policy has changed since.
+ */
+function statusOfAlert(
+  origin: Origin,
+  asked: Status | undefined,
+  lane: Lane,
+  policy: Policy,
+): Verdict {
   const rule = policy.alerts.find(
-    ({ format, name }) => format === origin?.format && matches(name, origin.name),
+    ({ format, name }) => format === origin.format && matches(name, origin.name),
   );
-  const told = `${origin?.format} ${quote(origin?.name)}`;
+  const told = `${origin.format} ${quote(origin.name)}`;
   if (rule === undefined) return { kind: 'ignored', cause: `policy has no rule for ${told}` };
   if (rule.newStatus === 'ignore') {
-    return { kind: 'ignored', cause: `policy ignores ${told} (rule "${rule.name}")` };
+    return { kind: 'ignored', cause: `policy ignores ${told} (rule ${quote(rule.name)})` };
   }
-  const strongest = policy.strongest[lane];
-  const newStatus = atLeast(strongest, rule.newStatus) ? rule.newStatus : strongest;
+  const newStatus = weakest(rule.newStatus, policy.strongest[lane], asked ?? rule.newStatus);
   return { kind: 'permitted', newStatus };
+}
+
+function weakest(...all: readonly Status[]): Status {
+  return all.includes('INACTIVE') ? 'INACTIVE' : 'REVOKED';
 }
 
 /** Whether it must be known which things a certificate serves, before this lane may touch it. */
@@ -176,86 +208,4 @@ function matches(pattern: string, text: string): boolean {
     at = found + part.length;
   }
   return at <= end;
-}
-
-const status = z.enum(statuses, { error: '"INACTIVE" or "REVOKED" is expected' });
-
-const rule = z.strictObject({
-  format: z.enum(alertFormats, { error: `one of ${alertFormats.join(', ')} is expected` }),
-  name: z.string({ error: 'a name is expected, with * for any characters' }).min(1),
-  newStatus: z.enum([...statuses, 'ignore'], {
-    error: '"INACTIVE", "REVOKED" or "ignore" is expected',
-  }),
-});
-
-const certificate = z
-  .string()
-  .regex(/^(arn:aws[a-z-]*:iot:[a-z0-9-]+:\d{12}:cert\/)?[0-9a-fA-F]{64}$/, {
-    error: 'a certificate id of 64 hexadecimal characters, or its ARN, is expected',
-  });
-
-const thingPattern = z.string().regex(/^[a-zA-Z0-9:_*-]{1,128}$/, {
-  error: 'the name of a thing is expected (letters, digits, : _ and -), with * for any characters',
-});
-
-const most = z.number().int().positive({ error: 'a whole number above 0 is expected' });
-
-const schema = z.strictObject(
-  {
-    alerts: z.array(rule).optional(),
-    strongest: z.partialRecord(z.enum(lanes), status).optional(),
-    protected: z
-      .strictObject({
-        certificates: z.array(certificate).optional(),
-        things: z.array(thingPattern).optional(),
-      })
-      .optional(),
-    mostThings: z.partialRecord(z.enum(lanes), z.union([most, z.literal('any')])).optional(),
-  },
-  { error: 'a JSON object is expected' },
-);
-
-export type PolicyReading =
-  | { readonly kind: 'policy'; readonly policy: Policy }
-  /** One sentence a problem; each starts with where it is. */
-  | { readonly kind: 'problems'; readonly problems: readonly string[] };
-
-/**
- * The policy that a JSON value asks for. Its `alerts` come before the default rules; all else replaces
- * the default, field by field. `mostThings` takes "any" for no limit.
- */
-export function readPolicy(value: unknown): PolicyReading {
-  const read = schema.safeParse(value);
-  if (!read.success) {
-    const problems = read.error.issues.map(
-      ({ path, message }) => `${path.join('.') || 'the whole'}: ${message}`,
-    );
-    return { kind: 'problems', problems };
-  }
-  const { alerts = [], strongest, protected: spared, mostThings = {} } = read.data;
-  const limits: Partial<Record<Lane, number>> = { ...defaultPolicy.mostThings };
-  for (const lane of lanes) {
-    const limit = mostThings[lane];
-    if (limit === 'any') delete limits[lane];
-    else if (limit !== undefined) limits[lane] = limit;
-  }
-  return {
-    kind: 'policy',
-    policy: {
-      alerts: [...alerts, ...defaultPolicy.alerts],
-      strongest: { ...defaultPolicy.strongest, ...given(strongest) },
-      protected: {
-        certificates: spared?.certificates ?? [],
-        things: spared?.things ?? [],
-      },
-      mostThings: limits,
-    },
-  };
-}
-
-function given(
-  strongest: Partial<Record<Lane, Status | undefined>> = {},
-): Partial<Record<Lane, Status>> {
-  const entries = Object.entries(strongest).filter(([, status]) => status !== undefined);
-  return Object.fromEntries(entries) as Partial<Record<Lane, Status>>;
 }

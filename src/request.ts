@@ -2,9 +2,21 @@
 // definition: it validates a body, types it, and publishes request.schema.json (`npm run schema`).
 
 import { z } from 'zod';
-import { unwrap } from './envelope.ts';
-import { quote } from './quote.ts';
+import {
+  arnForm,
+  arnPattern,
+  certificateAt,
+  idForm,
+  idPattern,
+  idProblem,
+  type RegisteredCertificate,
+} from './certificate.ts';
+import { unwrap, type Wrapped } from './envelope.ts';
+import { alertFormats, type Intent, type Origin, type Reading as IntentReading } from './intent.ts';
+import { foreign } from './place.ts';
+import { isObject, problemsOf, refused } from './shape.ts';
 import { statuses, type Status } from './status.ts';
+import { thingName } from './thing.ts';
 
 /** The account and region whose certificates this deployment changes. */
 export interface Deployment {
@@ -25,6 +37,10 @@ export interface Request {
   readonly reason?: string;
   readonly comment?: string;
   readonly incidentId?: string;
+  /** The thing that the certificate was found by. */
+  readonly thingName?: string;
+  /** The alert that led to this. */
+  readonly origin?: Origin;
   /** Fields of the body that we do not know: kept for the log event. */
   readonly other?: Readonly<Record<string, unknown>>;
 }
@@ -35,7 +51,9 @@ export type RefusalKind =
   | 'invalid-request'
   | 'status-not-allowed'
   | 'foreign-account'
-  | 'foreign-region';
+  | 'foreign-region'
+  /** An alert that its lane does not take. */
+  | 'wrong-lane';
 
 export interface Refusal {
   readonly kind: 'refused';
@@ -69,10 +87,6 @@ const otherStatuses: Readonly<Record<string, string>> = {
   REGISTER_INACTIVE: 'it is deprecated, and means a registration; INACTIVE deactivates',
 };
 
-const idForm = '64 hexadecimal characters, the SHA-256 fingerprint of the certificate';
-const arnForm = 'arn:aws:iot:<region>:<account>:cert/<64 hexadecimal characters>';
-const arnPattern = /^arn:(aws[a-z-]*):iot:([a-z0-9-]+):(\d{12}):cert\/([0-9a-fA-F]{64})$/;
-
 const auditText = (meaning: string): z.ZodOptional<z.ZodString> =>
   z
     .string({ error: 'a string is expected' })
@@ -80,13 +94,26 @@ const auditText = (meaning: string): z.ZodOptional<z.ZodString> =>
     .optional()
     .meta({ description: meaning });
 
+const originText = z
+  .string({ error: 'a string is expected' })
+  .max(2048, { error: 'at most 2048 characters are expected' });
+
+const origin: z.ZodType<OriginBody> = z.strictObject(
+  {
+    format: z.enum(alertFormats, { error: `one of ${alertFormats.join(', ')} is expected` }),
+    name: originText.meta({ description: 'What policy goes by.' }),
+    id: originText.optional().meta({ description: 'The id of the alert.' }),
+  },
+  { error: 'an object with the alert’s "format", "name" and "id" is expected' },
+);
+
 /** The definition of a request body. */
 export const requestSchema: z.ZodType<RequestBody> = z
   .looseObject(
     {
       certificateId: z
         .string({ error: `${idForm}, are expected` })
-        .regex(/^[0-9a-fA-F]{64}$/, { error: idProblem })
+        .regex(idPattern, { error: idProblem })
         .optional()
         .meta({ description: `The certificate's id: ${idForm}, in any case.` }),
       certificateArn: z
@@ -96,6 +123,10 @@ export const requestSchema: z.ZodType<RequestBody> = z
         .meta({
           description: `The certificate's ARN: ${arnForm}. Another account's or region's is refused.`,
         }),
+      thingName: thingName.optional().meta({
+        description:
+          'In place of a certificate: the thing whose certificates are all meant. Beside one: the thing that it was found by.',
+      }),
       newStatus: z.enum(statuses, { error: ({ input }) => statusProblem(input) }).meta({
         description: 'INACTIVE can be undone; REVOKED is terminal.',
       }),
@@ -109,14 +140,21 @@ export const requestSchema: z.ZodType<RequestBody> = z
         .meta({ description: 'Why, in the words of RFC 5280, section 5.3.1.' }),
       comment: auditText('Why, in free text.'),
       incidentId: auditText('The security incident this belongs to.'),
+      origin: origin
+        .optional()
+        .meta({ description: 'The alert that led to this request; the worker itself sets it.' }),
     },
     { error: 'a JSON object is expected' },
   )
   .meta({
     title: 'Revocation request',
     description:
-      'Asks iot-revocation-worker to take one device certificate out of service. Unknown fields are kept for the log event.',
-    anyOf: [{ required: ['certificateId'] }, { required: ['certificateArn'] }],
+      'Asks iot-revocation-worker to take a device certificate, or all of a thing, out of service. Unknown fields are kept for the log event.',
+    anyOf: [
+      { required: ['certificateId'] },
+      { required: ['certificateArn'] },
+      { required: ['thingName'] },
+    ],
   });
 
 /** The definition as JSON Schema (draft 2020-12), for producers; request.schema.json holds it. */
@@ -134,78 +172,87 @@ interface RequestBody {
   readonly reason?: string | undefined;
   readonly comment?: string | undefined;
   readonly incidentId?: string | undefined;
+  readonly thingName?: string | undefined;
+  readonly origin?: OriginBody | undefined;
 }
 
-/** Reads a message body, raw or inside an SNS or EventBridge envelope, for this deployment. */
-export function readRequests(body: string, deployment: Deployment): Reading {
-  const content = unwrap(body);
-  if (content.kind === 'refused') return refused('malformed-body', content.reason);
-  const parsed = requestSchema.safeParse(content.value);
+interface OriginBody extends Omit<Origin, 'id'> {
+  readonly id?: string | undefined;
+}
+
+/** Reads what an envelope held as a request in our own format, for this deployment. */
+export function readRequest({ value, path }: Wrapped, deployment: Deployment): IntentReading {
+  const parsed = requestSchema.safeParse(value);
   if (!parsed.success) {
-    const problems = [
-      ...(lacksCertificate(content.value) ? [nothingNamed(content.path)] : []),
-      ...parsed.error.issues.map((issue) => describe(issue, content.value, content.path)),
-    ];
-    return refused(kindOf(content.value), problems.join('; '));
+    return refused(
+      kindOf(value),
+      ...(lacksTarget(value) ? [nothingNamed(path)] : []),
+      ...problemsOf(parsed.error, value, path),
+    );
   }
-  return locate(parsed.data, content.path, deployment);
+  const { certificateId, certificateArn, thingName, newStatus, ...rest } = parsed.data;
+  const { requestId, requestedBy, reason, comment, incidentId, origin, ...other } = rest;
+  const asked = {
+    ...given({ requestId, requestedBy, reason, comment, incidentId }),
+    ...(origin !== undefined && { origin: originOf(origin) }),
+    ...(Object.keys(other).length > 0 && { other }),
+  };
+  if (certificateId === undefined && certificateArn === undefined) {
+    return thingName === undefined
+      ? refused('invalid-request', nothingNamed(path))
+      : intent({ target: { kind: 'thing', thingName }, newStatus, ...asked });
+  }
+  const registered = certificateArn === undefined ? undefined : certificateAt(certificateArn);
+  const id = certificateId?.toLowerCase() ?? registered?.certificateId ?? '';
+  return (
+    (registered && objectionTo(registered, id, path, deployment)) ??
+    intent({
+      target: {
+        kind: 'certificate',
+        certificateId: id,
+        ...(registered && { partition: registered.partition }),
+      },
+      newStatus,
+      ...(thingName !== undefined && { thingName }),
+      ...asked,
+    })
+  );
 }
 
-function lacksCertificate(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
-  return !Object.hasOwn(value, 'certificateId') && !Object.hasOwn(value, 'certificateArn');
+function intent(one: Intent): IntentReading {
+  return { kind: 'intents', intents: [one] };
+}
+
+function lacksTarget(value: unknown): boolean {
+  if (!isObject(value)) return false;
+  return !['certificateId', 'certificateArn', 'thingName'].some((key) => Object.hasOwn(value, key));
 }
 
 function nothingNamed(path: readonly string[]): string {
   const at = [...path, 'certificateId'].join('.');
-  return `${at}: nothing is there; ${idForm}, or "certificateArn", are expected`;
+  return `${at}: nothing is there; ${idForm}, or "certificateArn", or "thingName", are expected`;
 }
 
-/** Settles which certificate is meant, and that it is one of ours. */
-function locate(body: RequestBody, path: readonly string[], deployment: Deployment): Reading {
-  const { certificateId, certificateArn, ...rest } = body;
+/** Why a certificate named by its ARN is not one that we may change under this id. */
+function objectionTo(
+  { certificateId, accountId, region }: RegisteredCertificate,
+  id: string,
+  path: readonly string[],
+  deployment: Deployment,
+): Refusal | undefined {
   const at = (field: string): string => [...path, field].join('.');
-  const id = certificateId?.toLowerCase();
-  if (certificateArn === undefined) {
-    return id === undefined
-      ? refused('invalid-request', nothingNamed(path))
-      : accepted({ certificateId: id, ...deployment }, rest);
-  }
-  const [, partition = '', region = '', accountId = '', arnId = ''] =
-    arnPattern.exec(certificateArn) ?? [];
-  if (id !== undefined && id !== arnId.toLowerCase()) {
+  if (id !== certificateId) {
     return refused(
       'invalid-request',
       `${at('certificateId')}: it names another certificate than ${at('certificateArn')}; one of the two is enough`,
     );
   }
-  if (accountId !== deployment.accountId) {
-    return refused(
-      'foreign-account',
-      `${at('certificateArn')}: it is of account ${accountId}; this worker changes certificates of ${deployment.accountId} only`,
-    );
-  }
-  if (region !== deployment.region) {
-    return refused(
-      'foreign-region',
-      `${at('certificateArn')}: it is of region ${region}; this worker changes certificates in ${deployment.region} only`,
-    );
-  }
-  return accepted({ certificateId: arnId.toLowerCase(), accountId, region, partition }, rest);
+  const field = 'certificateArn';
+  return foreign({ account: accountId, region }, path, field, field, deployment);
 }
 
-function accepted(
-  certificate: Pick<Request, 'certificateId' | 'accountId' | 'region' | 'partition'>,
-  rest: Omit<RequestBody, 'certificateId' | 'certificateArn'>,
-): Reading {
-  const { newStatus, requestId, requestedBy, reason, comment, incidentId, ...other } = rest;
-  const request: Request = {
-    ...certificate,
-    newStatus: newStatus as Status,
-    ...given({ requestId, requestedBy, reason, comment, incidentId }),
-    ...(Object.keys(other).length > 0 && { other }),
-  };
-  return { kind: 'requests', requests: [request] };
+function originOf({ format, name, id }: OriginBody): Origin {
+  return { format, name, ...(id !== undefined && { id }) };
 }
 
 /** The fields that hold something (exactOptionalPropertyTypes: absent is not undefined). */
@@ -215,37 +262,33 @@ function given<T extends object>(fields: T): { [K in keyof T]?: string } {
   };
 }
 
-function refused(failureKind: RefusalKind, reason: string): Refusal {
-  return { kind: 'refused', failureKind, reason };
+/** Reads a message body that names a certificate in our own format: what a producer may check with. */
+export function readRequests(body: string, deployment: Deployment): Reading {
+  const content = unwrap(body);
+  if (content.kind === 'refused') return refused('malformed-body', content.reason);
+  const reading = readRequest(content, deployment);
+  if (reading.kind === 'refused') return reading;
+  const intents = reading.kind === 'intents' ? reading.intents : [];
+  const requests: Request[] = [];
+  for (const { target, newStatus, ...asked } of intents) {
+    if (target.kind !== 'certificate' || newStatus === undefined) {
+      const at = [...content.path, 'thingName'].join('.');
+      return refused('invalid-request', `${at}: it names a thing; a certificate is expected here`);
+    }
+    const { certificateId, partition } = target;
+    const place = { ...deployment, ...(partition !== undefined && { partition }) };
+    requests.push({ certificateId, ...place, newStatus, ...asked });
+  }
+  return { kind: 'requests', requests };
 }
 
 function kindOf(value: unknown): RefusalKind {
-  const status = (value as { newStatus?: unknown } | null)?.newStatus;
+  const status = isObject(value) ? value['newStatus'] : undefined;
   return isOtherStatus(status) ? 'status-not-allowed' : 'invalid-request';
 }
 
 function isOtherStatus(status: unknown): status is string {
   return typeof status === 'string' && Object.hasOwn(otherStatuses, status);
-}
-
-function describe(issue: z.core.$ZodIssue, value: unknown, path: readonly string[]): string {
-  const where = [...path, ...issue.path].join('.') || 'body';
-  const held = issue.path.reduce<unknown>(
-    (inside, key) => (inside as Record<PropertyKey, unknown>)[key],
-    value,
-  );
-  return `${where}: it holds ${quote(held)}; ${issue.message}`;
-}
-
-function idProblem({ input }: { readonly input?: unknown }): string {
-  const id = String(input);
-  if (/^0x[0-9a-fA-F]{62}$/.test(id)) {
-    // The service model's pattern admits it, so AWS would answer ResourceNotFound.
-    return `"0x" and 62 digits are no fingerprint; ${idForm}, without a prefix, are expected`;
-  }
-  return /^[0-9a-fA-F]+$/.test(id)
-    ? `that is ${id.length} hexadecimal characters; ${idForm}, are expected`
-    : `${idForm}, are expected`;
 }
 
 function statusProblem(input: unknown): string {

@@ -54,10 +54,12 @@ export async function resolve(
 
 /** Why policy does not let a request go on; undefined if it does. It does not reject. */
 export async function objectionOf(
-  { certificateId }: Request,
+  request: Request,
   lane: Lane,
-  { policy, lookup }: ResolutionPorts,
+  { policy: general, lookup }: ResolutionPorts,
 ): Promise<Outcome | undefined> {
+  const { certificateId } = request;
+  const policy = namesOutright(request) ? { ...general, mostThings: {} } : general;
   const unseen = objectionTo(certificateId, [], lane, policy);
   if (unseen !== undefined) return rejected(unseen);
   if (!mustKnowThings(lane, policy)) return undefined;
@@ -66,6 +68,11 @@ export async function objectionOf(
     return outcomeOfFailure(found, { kind: 'certificate', certificateId });
   const objection = objectionTo(certificateId, found.items, lane, policy);
   return objection && rejected(objection);
+}
+
+/** Who names a certificate has decided what goes down; an alert, or the name of a thing, has not. */
+function namesOutright({ origin, thingName }: Request): boolean {
+  return origin === undefined && thingName === undefined;
 }
 
 function rejected({ failureKind, reason }: NonNullable<ReturnType<typeof objectionTo>>): Outcome {

@@ -47,6 +47,6 @@ export function createSlots<Waiter extends { readonly lane: Lane }>(
         throttle.wake(serve, waiting.mostUrgent);
       });
     },
-    promote: waiting.promote,
+    promote: (waiter) => waiting.promote(waiter),
   };
 }

@@ -2,7 +2,7 @@
 
 import type { Clock } from './clock.ts';
 
-/** What `asking` resolves to, or what `late` says once `limitMs` are over. */
+/** What `asking` comes to; or what `late` says, which is asked only once `limitMs` are over. */
 export async function within<T>(
   limitMs: number,
   clock: Clock,
@@ -10,7 +10,9 @@ export async function within<T>(
   late: () => T,
 ): Promise<T> {
   const answered = new AbortController();
-  const over = clock.sleep(limitMs, answered.signal).then(late);
+  const over = clock
+    .sleep(limitMs, answered.signal)
+    .then(() => (answered.signal.aborted ? asking : late()));
   try {
     return await Promise.race([asking, over]);
   } finally {

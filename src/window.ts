@@ -1,7 +1,7 @@
 // What a lane has let go in the last hour, for the brake. Values: nothing here knows a clock.
 
 export interface Window {
-  /** Certificates, and when they were let go last, ms since the epoch. */
+  /** Certificates, by the keys that the brake has for them: when they were let go last, ms since the epoch. */
   readonly admitted: ReadonlyMap<string, number>;
   /** Until then nothing is held, nor counted: a person has lifted the brake. ms since the epoch. */
   readonly liftedUntilMs?: number;
@@ -9,8 +9,14 @@ export interface Window {
 
 export const emptyWindow: Window = { admitted: new Map() };
 
-/** The rolling time that a ceiling is for, ms. */
-export const windowMs = 3_600_000;
+/**
+ * The rolling time that a ceiling is for, ms: an hour, and how much later than it was let go a call may
+ * reach AWS, or another host's clock may be.
+ */
+export const windowMs = 3_615_000;
+
+/** A person lifts the brake for so long at most, ms: what is lifted for ever is forgotten. */
+export const longestLiftMs = 86_400_000;
 
 /**
  * The window once one more certificate has gone; undefined where the ceiling is reached. In no hour
@@ -25,12 +31,13 @@ export function admit(
   if (isLifted(window, nowMs)) return window;
   const recent = recentOf(window, nowMs);
   if (!recent.has(certificateId) && recent.size >= ceiling) return undefined;
-  return { ...window, admitted: recent.set(certificateId, nowMs) };
+  return { ...window, admitted: recent.set(certificateId, newestOf(recent, nowMs)) };
 }
 
-/** From when on there is room for one more, ms; `nowMs`, if there is. */
+/** From when on there is room for one more, ms: `nowMs`, if there is; Infinity, if there never is. */
 export function roomFromMs(window: Window, ceiling: number, nowMs: number): number {
   if (isLifted(window, nowMs)) return nowMs;
+  if (ceiling < 1) return Infinity;
   const times = [...recentOf(window, nowMs).values()].toSorted((a, b) => a - b);
   const leaving = times[times.length - ceiling];
   return leaving === undefined ? nowMs : leaving + windowMs;
@@ -41,10 +48,27 @@ export function countOf(window: Window, nowMs: number): number {
   return recentOf(window, nowMs).size;
 }
 
+/** The window with what was let go beside it; the same one, if it knows all of that. */
+export function merge(window: Window, other: Window['admitted']): Window {
+  const { admitted } = window;
+  const news = [...other].filter(([key, atMs]) => (admitted.get(key) ?? -Infinity) < atMs);
+  return news.length === 0 ? window : { ...window, admitted: new Map([...admitted, ...news]) };
+}
+
 function isLifted({ liftedUntilMs = -Infinity }: Window, nowMs: number): boolean {
   return nowMs < liftedUntilMs;
 }
 
 function recentOf({ admitted }: Window, nowMs: number): Map<string, number> {
   return new Map([...admitted].filter(([, atMs]) => nowMs < atMs + windowMs));
+}
+
+/**
+ * Time does not go back in a window: where a clock was set back, or another's is behind, what goes now
+ * counts from the newest time that is known, or it would be forgotten before it is an hour old.
+ */
+function newestOf(recent: ReadonlyMap<string, number>, nowMs: number): number {
+  let newest = nowMs;
+  for (const atMs of recent.values()) newest = Math.max(newest, atMs);
+  return newest;
 }

@@ -1,24 +1,23 @@
 // The long-polling rim: messages come from polls, acknowledgements go out as SQS calls.
 
 import type { Acknowledgement } from './acknowledgement.ts';
+import type { Brake } from './brake.ts';
 import { carryOut, createCarrier, type Carrier } from './carry.ts';
 import type { Clock } from './clock.ts';
 import type { DispatcherPorts } from './dispatcher.ts';
 import type { Carried, Log } from './event.ts';
-import { createIntake } from './intake.ts';
+import { createIntake, type Intake } from './intake.ts';
 import { lanes, type Lane } from './lane.ts';
 import type { Message } from './message.ts';
-import { createPipeline } from './pipeline.ts';
+import { createPipeline, type AlertPorts } from './pipeline.ts';
 import { poll } from './poll.ts';
 import type { DeadLetterQueue, LaneQueue } from './queue.ts';
 import type { Deployment } from './request.ts';
 import type { Throttle } from './throttle.ts';
-import { createVisibility, type Visibility } from './visibility.ts';
+import { createVisibility } from './visibility.ts';
 
-export interface WorkerPorts extends Omit<
-  DispatcherPorts,
-  'held' | 'throttle' | 'stopping' | 'abandon'
-> {
+export interface WorkerPorts
+  extends Omit<DispatcherPorts, 'held' | 'throttle' | 'stopping' | 'abandon'>, AlertPorts {
   readonly deployment: Deployment;
   /** The lanes that have a queue. */
   readonly queues: Readonly<Partial<Record<Lane, LaneQueue>>>;
@@ -43,17 +42,14 @@ export async function work(
   stopTimeoutSeconds: number,
   stopping: AbortSignal,
 ): Promise<{ readonly unsettled: number }> {
-  const { queues, clock, log, random, throttle } = ports;
+  const { queues, clock, log, random, throttle, brake } = ports;
   const abandon = new AbortController();
   const ended = new AbortController();
   const carriers = new Map<Lane, Carrier>();
-  const visibilities = new Map<Lane, Visibility>();
 
   async function acknowledge(message: Message, told: Acknowledgement): Promise<Carried> {
     const carrier = carriers.get(message.lane);
     if (carrier === undefined) throw new Error(`no queue for lane ${message.lane}`);
-    // An extension that comes after this would undo it.
-    if (told.kind === 'retry') await visibilities.get(message.lane)?.letGo(message);
     return carryOut(carrier, message, told);
   }
 
@@ -62,13 +58,25 @@ export async function work(
   const waitSeconds = Math.max(1, Math.min(longestPollSeconds, Math.floor(stopTimeoutSeconds / 3)));
 
   async function workLane(lane: Lane, queue: LaneQueue): Promise<void> {
-    carriers.set(lane, createCarrier(queue, { ...ports, hurry: stopping }));
     const held = (): readonly Message[] => intake.held().filter((message) => message.lane === lane);
     const common = { lane, queue, intake, log, clock, random, visibilitySeconds };
     const visibility = createVisibility({ ...common, held, ended: ended.signal });
-    visibilities.set(lane, visibility);
+    const carrier = createCarrier(queue, { ...ports, hurry: stopping });
+    carriers.set(lane, {
+      ...carrier,
+      delay: async (message, seconds) => {
+        await visibility.letGo(message); // an extension that came after the delay would undo it
+        return carrier.delay(message, seconds);
+      },
+    });
     void visibility.keepHidden();
-    await poll({ ...common, waitSeconds, stopping, abandon: abandon.signal });
+    await poll({
+      ...common,
+      intake: braked(intake, brake, stopping),
+      waitSeconds,
+      stopping,
+      abandon: abandon.signal,
+    });
     await intake.empty();
   }
 
@@ -83,6 +91,21 @@ export async function work(
   ended.abort();
   void throttle.stop(); // it waits for the attempts that are out, which may never end
   return { unsettled: intake.held().length };
+}
+
+/** An intake that has no room for a lane while the brake holds it. */
+function braked(intake: Intake, brake: Brake | undefined, stopping: AbortSignal): Intake {
+  if (brake === undefined) return intake;
+  return {
+    ...intake,
+    room: async (lane) => {
+      do {
+        await brake.released(lane);
+        await intake.room(lane);
+      } while (brake.holds(lane) && !stopping.aborted);
+    },
+    isMerging: (lane) => !brake.holds(lane) && intake.isMerging(lane),
+  };
 }
 
 /** Cuts what takes too long to stop, and resolves shortly before the stop must be over. */

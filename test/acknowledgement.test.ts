@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { acknowledgementFor, delaySeconds } from '../src/acknowledgement.ts';
 import type { FailureKind } from '../src/call.ts';
 import { lanes, type Lane } from '../src/lane.ts';
-import type { Outcome } from '../src/outcome.ts';
+import type { Outcome, PolicyRefusalKind } from '../src/outcome.ts';
 import type { RefusalKind } from '../src/request.ts';
 import { messageOf } from './helpers/message.ts';
 import { outcomes } from './helpers/outcome.ts';
@@ -12,11 +12,14 @@ const message = messageOf({ lane: 'incident', receiveCount: 1 });
 const longest = (): number => 1;
 
 describe('a message', () => {
-  test.each(['applied', 'covered', 'unchanged'] as const)('is deleted if %s', (kind) => {
-    expect(acknowledgementFor(message, [outcomes[kind]], longest)).toEqual({ kind: 'delete' });
-  });
+  test.each(['applied', 'covered', 'unchanged', 'expanded', 'ignored'] as const)(
+    'is deleted if %s',
+    (kind) => {
+      expect(acknowledgementFor(message, [outcomes[kind]], longest)).toEqual({ kind: 'delete' });
+    },
+  );
 
-  test.each<FailureKind | RefusalKind>([
+  test.each<FailureKind | RefusalKind | PolicyRefusalKind>([
     'malformed-body',
     'invalid-request',
     'status-not-allowed',
@@ -24,6 +27,10 @@ describe('a message', () => {
     'foreign-region',
     'not-found',
     'state-conflict',
+    'policy',
+    'protected',
+    'shared-certificate',
+    'no-certificate',
   ])('goes to the dead-letter queue with its reason if rejected: %s', (failureKind) => {
     const rejected: Outcome = { kind: 'rejected', failureKind, cause: 'because' };
     expect(acknowledgementFor(message, [rejected], longest)).toEqual({
@@ -33,13 +40,14 @@ describe('a message', () => {
     });
   });
 
-  test.each<FailureKind | 'bug'>([
+  test.each<FailureKind | 'brake' | 'bug'>([
     'throttled',
     'unavailable',
     'unknown-result',
     'unreachable',
     'unknown-exception',
     'unauthorized',
+    'brake',
     'bug',
   ])('is kept and comes back after a while if deferred: %s', (failureKind) => {
     const deferred: Outcome = { kind: 'deferred', failureKind, cause: 'because' };
@@ -55,6 +63,26 @@ describe('a message', () => {
     expect(acknowledgementFor(often, [stopping], longest)).toEqual({
       kind: 'retry',
       afterSeconds: 0,
+    });
+  });
+
+  test('comes back in an hour after a dry run, however often it was delivered', () => {
+    const dryRun: Outcome = { kind: 'deferred', failureKind: 'dry-run', cause: 'would apply' };
+    for (const receiveCount of [1, 9, 900]) {
+      const often = messageOf({ lane: 'alert', receiveCount });
+      expect(acknowledgementFor(often, [dryRun], () => 0)).toEqual({
+        kind: 'retry',
+        afterSeconds: 3600,
+      });
+    }
+  });
+
+  test('waits ever longer while the brake holds its lane', () => {
+    const held: Outcome = { kind: 'deferred', failureKind: 'brake', cause: 'the ceiling' };
+    const often = messageOf({ lane: 'alert', receiveCount: 7 });
+    expect(acknowledgementFor(often, [held], longest)).toEqual({
+      kind: 'retry',
+      afterSeconds: 300,
     });
   });
 

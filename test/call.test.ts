@@ -101,6 +101,33 @@ describe('a look that is throttled', () => {
   });
 });
 
+describe('a call that looks first, as the certificate may be there already', () => {
+  test.each<[status: string, wanted: Status]>([
+    ['INACTIVE', 'INACTIVE'],
+    ['REVOKED', 'INACTIVE'],
+    ['REVOKED', 'REVOKED'],
+  ])('sends nothing to one that is %s and shall be %s', async (status, wanted) => {
+    const { asked, attempt } = setup({ describe: described(status) });
+    expect(await attempt(wanted, { lookFirst: true })).toEqual({
+      kind: 'unchanged',
+      status,
+      awsRequestId: 'd',
+    });
+    expect(asked).toEqual(['describe c']);
+  });
+
+  test.each<[status: string, wanted: Status]>([
+    ['ACTIVE', 'INACTIVE'],
+    ['INACTIVE', 'REVOKED'],
+    ['PENDING_TRANSFER', 'INACTIVE'],
+    ['REGISTER_INACTIVE', 'INACTIVE'],
+  ])('sends what is wanted to one that is %s and shall be %s', async (status, wanted) => {
+    const { asked, attempt } = setup({ describe: described(status) });
+    expect(await attempt(wanted, { lookFirst: true })).toMatchObject({ kind: 'applied' });
+    expect(asked).toEqual(['describe c', `update c ${wanted}`]);
+  });
+});
+
 describe('a call that looks first, as the certificate was seen REVOKED before', () => {
   test('sends nothing weaker where it still is', async () => {
     const { asked, attempt } = setup({ describe: described('REVOKED') });

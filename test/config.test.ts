@@ -148,11 +148,20 @@ describe('what holds alerts back', () => {
   });
 
   test('has a ceiling that a ledger table can keep', () => {
-    const ceiling = { ROTATION_CEILING_PER_HOUR: '10001' };
-    expect(configOf(ceiling).ceilings).toMatchObject({ rotation: 10_001 });
-    expect(problemsOf({ ...ceiling, LEDGER_TABLE: 'ledger' })).toEqual([
-      expect.stringMatching(/^ROTATION_CEILING_PER_HOUR: .* at most 10000, or "unlimited"/),
+    const ceiling = { ROTATION_CEILING_PER_HOUR: '3001' };
+    const rotation = { ROTATION_QUEUE_URL: queueUrl('rotation') };
+    expect(configOf(ceiling).ceilings).toMatchObject({ rotation: 3001 });
+    expect(problemsOf({ ...ceiling, ...rotation, LEDGER_TABLE: 'ledger' })).toEqual([
+      expect.stringMatching(/^ROTATION_CEILING_PER_HOUR: .* at most 3000, or "unlimited"/),
     ]);
+  });
+
+  test('has a ceiling that leaves each process one, where nobody counts for all of them', () => {
+    const processes = { MAXIMUM_CONCURRENCY: '150', ALERT_QUEUE_URL: queueUrl('alert') };
+    expect(problemsOf(processes)).toEqual([
+      'ALERT_CEILING_PER_HOUR: it is 100; without LEDGER_TABLE no less than MAXIMUM_CONCURRENCY, which divides it (150), or "unlimited", is expected',
+    ]);
+    expect(configOf({ ...processes, LEDGER_TABLE: 'ledger' }).ceilings).toEqual({ alert: 100 });
   });
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Acknowledgement } from '../src/acknowledgement.ts';
-import { eventOf, levelOf, type MessageEvent, type Settled } from '../src/event.ts';
+import { eventOf, levelOf, textOf, type MessageEvent, type Settled } from '../src/event.ts';
+import type { Intent, Origin } from '../src/intent.ts';
 import type { Message } from '../src/message.ts';
 import type { Outcome } from '../src/outcome.ts';
 import { bodyOf, certificateIdOf, messageOf, requestOf } from './helpers/message.ts';
@@ -129,6 +130,49 @@ describe('the event of a message', () => {
     expect(event).not.toHaveProperty('certificateId');
   });
 
+  test('tells of an alert what it named, and what was made of it', () => {
+    const origin: Origin = { format: 'device-defender-detect', name: 'fleet/messages', id: 'v-1' };
+    const message = messageOf({ lane: 'alert' });
+    const stories: readonly [Intent, object][] = [
+      [
+        { target: { kind: 'thing', thingName: 'sensor-1' }, origin, other: { floor: 7 } },
+        { thingName: 'sensor-1', origin, other: { floor: 7 } },
+      ],
+      [
+        {
+          target: { kind: 'certificate', certificateId: certificateIdOf(1), partition: 'aws' },
+          thingName: 'sensor-2',
+          newStatus: 'REVOKED',
+        },
+        { certificateId: certificateIdOf(1), thingName: 'sensor-2', newStatus: 'REVOKED' },
+      ],
+      [{ target: { kind: 'audit', taskId: 'task', checkName: 'CHECK' }, origin }, { origin }],
+    ];
+    for (const [request, story] of stories) {
+      const settled: Settled = { request, outcome: outcomes.ignored };
+      expect(eventOf(message, [settled], deleted, carried, 0)).toEqual({
+        event: 'message',
+        lane: 'alert',
+        messageId: 'message-1',
+        receiveCount: 1,
+        sentAt: '1970-01-01T00:00:01.000Z',
+        ...story,
+        outcome: 'ignored',
+        cause: 'the alarm was cleared',
+        attempts: 0,
+        acknowledgement: 'delete',
+        acknowledged: true,
+        totalMs: 0,
+      });
+    }
+  });
+
+  test('tells by which thing and which alert a certificate was found', () => {
+    const found = { thingName: 'sensor-1', origin: { format: 'iot-rule', name: '' } } as const;
+    const settled: Settled = { request: requestOf(found), outcome: outcomes.applied };
+    expect(eventOf(messageOf(), [settled], deleted, carried, 0)).toMatchObject(found);
+  });
+
   test('tells of each request, where there are several, and the outcome that decides', () => {
     const settled: Settled[] = [
       { request: requestOf(), outcome: outcomes.applied },
@@ -180,10 +224,15 @@ describe('an event is as loud as it needs somebody', () => {
     ['info', { outcome: 'applied' }],
     ['info', { outcome: 'covered' }],
     ['info', { outcome: 'unchanged' }],
+    ['info', { outcome: 'expanded' }],
+    ['info', { outcome: 'ignored' }],
     ['warn', { outcome: 'rejected', failureKind: 'not-found' }],
     ['warn', { outcome: 'deferred', failureKind: 'throttled' }],
     ['warn', { outcome: 'deferred', failureKind: 'unknown-result' }],
     ['info', { outcome: 'deferred', failureKind: 'stopping' }],
+    ['info', { outcome: 'deferred', failureKind: 'brake' }],
+    ['info', { outcome: 'deferred', failureKind: 'dry-run' }],
+    ['warn', { outcome: 'rejected', failureKind: 'protected' }],
     ['error', { outcome: 'deferred', failureKind: 'unauthorized' }],
     ['error', { outcome: 'deferred', failureKind: 'unknown-exception' }],
     ['error', { outcome: 'deferred', failureKind: 'bug' }],
@@ -195,6 +244,12 @@ describe('an event is as loud as it needs somebody', () => {
   test('error, if the queue did not take the acknowledgement', () => {
     expect(levelOf({ outcome: 'applied', acknowledged: false })).toBe('error');
   });
+});
+
+test('an event is skimmed by its outcome, or by what a dry run would do', () => {
+  expect(textOf({ outcome: 'applied' })).toBe('applied');
+  expect(textOf({ outcome: 'deferred', failureKind: 'throttled' })).toBe('deferred');
+  expect(textOf({ outcome: 'deferred', failureKind: 'dry-run' })).toBe('would apply');
 });
 
 /** The event of a message of one request. */

@@ -9,6 +9,7 @@ import { createFakeLog } from './helpers/log.ts';
 import { bodyOf, certificateIdOf, deployment } from './helpers/message.ts';
 import { createFakeQueues, done, lost, type Told } from './helpers/queue.ts';
 import { eventOf } from './helpers/sqs-event.ts';
+import { alertPorts } from './helpers/alert-ports.ts';
 
 /** A container that serves the queues incident-queue, alert-queue and rotation-queue. */
 function setup(answer: (told: Told) => Taken | undefined = () => done) {
@@ -28,6 +29,7 @@ function setup(answer: (told: Told) => Taken | undefined = () => done) {
     log,
     clock,
     random: () => 0.5,
+    ...alertPorts(),
   };
   /** Begins an invocation that may take 30 s. */
   async function invoke(records: readonly Partial<SqsRecord>[], remainingMs = 30_000) {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { deciding, type Outcome } from '../src/outcome.ts';
 import { callStory, outcomes } from './helpers/outcome.ts';
 
-const { applied, covered, unchanged, rejected, deferred } = outcomes;
+const { applied, covered, unchanged, rejected, deferred, expanded, ignored } = outcomes;
 
 describe('the outcome that decides for a whole message', () => {
   test('is its only one', () => {
@@ -15,7 +15,7 @@ describe('the outcome that decides for a whole message', () => {
   });
 
   test('is what keeps the message, before what ends it badly, before what ends it well', () => {
-    const order = [deferred, rejected, applied, unchanged, covered];
+    const order = [deferred, rejected, applied, unchanged, covered, expanded, ignored];
     for (const [n, stronger] of order.entries()) {
       for (const weaker of order.slice(n)) {
         expect(deciding([weaker, stronger])).toBe(stronger);

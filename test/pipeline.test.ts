@@ -15,6 +15,7 @@ import {
 } from './helpers/fakes.ts';
 import { createFakeLog } from './helpers/log.ts';
 import { bodyOf, certificateIdOf, deployment, messageOf } from './helpers/message.ts';
+import { alertPorts } from './helpers/alert-ports.ts';
 
 function setup(ports: Partial<Ports> = {}) {
   const certificates = createFakeCertificates();
@@ -37,6 +38,7 @@ function setup(ports: Partial<Ports> = {}) {
       acknowledged[messageId] = acknowledgement;
       return { done: true };
     },
+    ...alertPorts(),
     ...ports,
   });
   /** A message arrives, sent so late that no ledger covers it. */

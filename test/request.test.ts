@@ -1,6 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { read } from '../src/reading.ts';
 import { readRequests, requestSchema, type Refusal, type Request } from '../src/request.ts';
+import { alertBody, alertNames } from './helpers/alerts.ts';
 import { bodies, largeBodies } from './helpers/body.ts';
 import { inEventBridge, inSns } from './helpers/envelope.ts';
 import { bodyOf, certificateIdOf, deployment, requestOf } from './helpers/message.ts';
@@ -124,6 +126,117 @@ describe('a body that asks for a certificate by its ARN', () => {
   });
 });
 
+describe('a body that asks for a thing', () => {
+  const body = bodyOf({ certificateId: undefined, thingName: 'sensor-17', requestedBy: 'pki' });
+
+  test('means all certificates of the thing', () => {
+    expect(read(body, 'rotation', deployment)).toEqual({
+      kind: 'intents',
+      intents: [
+        {
+          target: { kind: 'thing', thingName: 'sensor-17' },
+          newStatus: 'REVOKED',
+          requestedBy: 'pki',
+        },
+      ],
+    });
+  });
+
+  test('means the certificate alone, where it names one too', () => {
+    const target = { kind: 'certificate', certificateId: id };
+    expect(read(bodyOf({ thingName: 'sensor-17' }), 'rotation', deployment)).toEqual({
+      kind: 'intents',
+      intents: [{ target, newStatus: 'REVOKED', thingName: 'sensor-17' }],
+    });
+    expect(only(bodyOf({ thingName: 'sensor-17' }))).toEqual(requestOf({ thingName: 'sensor-17' }));
+  });
+
+  test.each([
+    ['of 128 characters', 'a'.repeat(128)],
+    ['of every kind of character', 'aZ09:_-'],
+  ])('may have a name %s', (_, thingName) => {
+    expect(
+      read(bodyOf({ certificateId: undefined, thingName }), 'alert', deployment),
+    ).toMatchObject({ intents: [{ target: { kind: 'thing', thingName } }] });
+  });
+
+  test.each([
+    ['that is empty', ''],
+    ['with a space', 'my sensor'],
+    ['in Unicode', 'Gerät'],
+    ['of 129 characters', 'a'.repeat(129)],
+    ['that leads elsewhere', '../certificates'],
+    ['with a line feed after it', 'sensor-17\n'],
+    ['that is an ARN', 'arn:aws:iot:eu-central-1:123456789012:thing/sensor-17'],
+    ['that is no string', 17],
+    ['that is null', null],
+  ])('is refused for a name %s, with or without a certificate', (_, thingName) => {
+    for (const body of [bodyOf({ thingName }), bodyOf({ certificateId: undefined, thingName })]) {
+      expect(read(body, 'incident', deployment)).toEqual({
+        kind: 'refused',
+        failureKind: 'invalid-request',
+        reason: expect.stringMatching(/^thingName: it holds .*; 1 to 128 of the characters/),
+      });
+    }
+  });
+
+  test('is refused without a status, and told so', () => {
+    const { reason } = refusal(bodyOf({ certificateId: undefined, thingName: 'a', newStatus: '' }));
+    expect(reason).toBe('newStatus: it holds ""; "INACTIVE" or "REVOKED" is expected');
+  });
+
+  test('is nothing for whoever takes certificates only', () => {
+    expect(refusal(inSns(body)).reason).toBe(
+      'Message.thingName: it names a thing; a certificate is expected here',
+    );
+  });
+});
+
+describe('a body that tells which alert led to it', () => {
+  const origin = {
+    format: 'device-defender-audit',
+    name: 'DEVICE_CERTIFICATE_SHARED_CHECK',
+    id: '4e2bcd1ccbc2a5dd15292a82ab80c380',
+  } as const;
+
+  test('keeps it', () => {
+    expect(only(bodyOf({ origin }))).toEqual(requestOf({ origin }));
+    const { format, name } = origin;
+    expect(only(bodyOf({ origin: { format, name } }))).toEqual(
+      requestOf({ origin: { format, name } }),
+    );
+    expect(read(bodyOf({ origin }), 'alert', deployment)).toMatchObject({ intents: [{ origin }] });
+  });
+
+  test.each([
+    [null, 'origin: it holds null; an object with'],
+    ['audit', 'origin: it holds "audit"; an object with'],
+    [{ ...origin, more: 1 }, 'origin: it holds an object; an object with'],
+    [{ ...origin, format: 'guess' }, 'origin.format: it holds "guess"; one of device-defender-det'],
+    [{ ...origin, name: undefined }, 'origin.name: it holds nothing; a string'],
+    [{ ...origin, id: 7 }, 'origin.id: it holds 7; a string'],
+    [{ ...origin, id: 'a'.repeat(2049) }, 'at most 2048 characters are expected'],
+  ])('is refused with %j', (origin, reason) => {
+    expect(refusal(bodyOf({ origin }))).toMatchObject({
+      failureKind: 'invalid-request',
+      reason: expect.stringContaining(reason),
+    });
+  });
+
+  test('is what every alert’s request can be written as, and be read again', () => {
+    for (const name of alertNames) {
+      const reading = read(alertBody(name), 'alert', deployment);
+      for (const { target: _, other, ...asked } of reading.kind === 'intents'
+        ? reading.intents
+        : []) {
+        const body = bodyOf({ ...other, ...asked });
+        expect(only(body)).toEqual(requestOf({ ...asked, ...(other && { other }) }));
+        expect(read(body, 'alert', deployment).kind).toBe('intents');
+      }
+    }
+  });
+});
+
 describe('a certificate id is refused', () => {
   test.each([
     ['of 63 characters', id.slice(1), 'that is 63 hexadecimal characters; 64'],
@@ -150,7 +263,7 @@ describe('a certificate id is refused', () => {
       kind: 'refused',
       failureKind: 'invalid-request',
       reason:
-        'certificateId: nothing is there; 64 hexadecimal characters, the SHA-256 fingerprint of the certificate, or "certificateArn", are expected',
+        'certificateId: nothing is there; 64 hexadecimal characters, the SHA-256 fingerprint of the certificate, or "certificateArn", or "thingName", are expected',
     });
   });
 });

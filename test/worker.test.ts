@@ -7,7 +7,8 @@ import { createVirtualClock } from './helpers/clock.ts';
 import { createFakeCertificates, createFakeThrottle, failedAs, updated } from './helpers/fakes.ts';
 import { createFakeLog } from './helpers/log.ts';
 import { bodyOf, certificateIdOf, deployment, messageOf } from './helpers/message.ts';
-import { createFakeQueues, createFakeReceives, done, type Told } from './helpers/queue.ts';
+import { createFakeQueues, createFakeReceives, done, lost, type Told } from './helpers/queue.ts';
+import { alertPorts } from './helpers/alert-ports.ts';
 
 /** A worker of the incident lane among fakes, with a stop timeout of 20 s. */
 async function setup({
@@ -42,6 +43,7 @@ async function setup({
       log,
       clock,
       random: () => 0.5,
+      ...alertPorts(),
     },
     stopTimeoutSeconds,
     stop.signal,
@@ -113,6 +115,18 @@ describe('the worker', () => {
     await certificates.answer(updated);
     await clock.advance(60_000);
     expect(told.slice(before)).toEqual(['delete r1']);
+  });
+
+  test('does not hide again what it puts off because its letter was not taken', async () => {
+    const { clock, told, arrive } = await setup({
+      answer: (what) => (what === 'hide r3 30' ? done : lost),
+    });
+    await clock.advance(4000);
+    // The letter and the delay fail a few times; meanwhile the message is due to be hidden for longer.
+    await arrive({ ...garbage, receivedAtMs: clock.now() - 10_000 });
+    await clock.advance(4000);
+    expect(told).toContain('hide r3 60');
+    expect(told.slice(told.indexOf('hide r3 60'))).not.toContain('hide r3 30');
   });
 
   test('tells when the queue did not take what it was told', async () => {
@@ -251,6 +265,7 @@ describe('a stop', () => {
           log: createFakeLog(),
           clock,
           random: () => 0.5,
+          ...alertPorts(),
         },
         20,
         AbortSignal.abort(),
@@ -270,7 +285,7 @@ describe('a stop', () => {
     'within %d s lets no poll wait for longer than %d s',
     async (stopTimeoutSeconds, waitSeconds) => {
       const { receives } = await setup({ stopTimeoutSeconds });
-      expect(receives.wish()).toEqual({ waitSeconds, visibilitySeconds: 30 });
+      expect(receives.wish()).toEqual({ most: 10, waitSeconds, visibilitySeconds: 30 });
       expect(waitSeconds).toBeLessThan(stopTimeoutSeconds * 0.7);
     },
   );

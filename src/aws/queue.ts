@@ -167,8 +167,11 @@ function sdkAttributeOf(value: MessageAttribute): MessageAttributeValue {
   };
 }
 
-/** Makes a batch call, and looks at what became of each of its entries. */
-async function inBatch(size: number, send: () => Promise<BatchAnswer>): Promise<readonly Taken[]> {
+/** Makes a batch call, whose entries are called "0", "1", …, and looks at what became of each. */
+export async function inBatch(
+  size: number,
+  send: () => Promise<BatchAnswer>,
+): Promise<readonly Taken[]> {
   try {
     return takenOfEach(size, await send());
   } catch (error) {

@@ -4,6 +4,7 @@ import type { Environment } from '../config.ts';
 import { quote } from '../quote.ts';
 import type { Deployment } from '../request.ts';
 import { readAsWritten } from './draft.ts';
+import { namedTable, noAccount, noRegion } from './table.ts';
 
 /** What somebody wants to know. */
 export type Question =
@@ -80,9 +81,7 @@ async function look(
   given: string | undefined,
   { environment, openArchive, askAccountId }: AuditPorts,
 ): Promise<Looked> {
-  const name = given === undefined ? 'LEDGER_TABLE' : '--table';
-  const table = given ?? environment['LEDGER_TABLE'] ?? '';
-  const tableProblem = problemOfTable(name, table);
+  const { table, name, problem: tableProblem } = namedTable(given, environment);
   using archive = tableProblem === undefined ? await openArchive(table) : undefined;
   const region = await archive?.region();
   const asked = readQuestion(question, { region, accountId: environment['AWS_ACCOUNT_ID'] });
@@ -106,26 +105,6 @@ async function look(
   return findings.kind === 'failed'
     ? { kind: 'failed', problems: [`${name}: table ${table} in ${region}: ${findings.problem}`] }
     : { ...findings, where: `table ${table} (account ${accountId}, ${region})` };
-}
-
-const expected = 'the name or ARN of the ledger’s DynamoDB table is expected';
-
-/** The name is looked at as in config.ts; DynamoDB's own words for a wrong one are long. */
-function problemOfTable(name: string, table: string): string | undefined {
-  if (table === '') {
-    return `${name}: it is ${name === '--table' ? 'empty' : 'not set'}; ${expected}`;
-  }
-  return /^(arn:[^:\s]+:dynamodb:[^:\s]+:\d{12}:table\/)?[a-zA-Z0-9_.-]{3,255}$/.test(table)
-    ? undefined
-    : `${name}: it holds ${quote(table)}; ${expected}`;
-}
-
-const noRegion =
-  'AWS_REGION: it is not set, and neither a profile nor the table’s ARN names a region; e.g. eu-west-1 is expected';
-
-function noAccount(error: unknown): string {
-  const why = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return `AWS_ACCOUNT_ID: it is not set, and STS could not be asked (${why}); whose certificates are meant?`;
 }
 
 interface Asked {

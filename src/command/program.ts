@@ -1,9 +1,10 @@
 // The command line `iot-revoke`: its commands, options, help and exit codes.
 
-import { Command, CommanderError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { lanes, type Lane } from '../lane.ts';
 import { statuses, type Status } from '../status.ts';
 import { audit, type AuditPorts, type Question } from './audit.ts';
+import { brake, mostMinutes, type BrakeCommandPorts, type BrakeOrder } from './brake.ts';
 import { listedAsArguments, listedInText, type Listed } from './certificate-list.ts';
 import { problemsOf, type OrderFields } from './order.ts';
 import { send, type SendPorts } from './send.ts';
@@ -11,7 +12,7 @@ import { send, type SendPorts } from './send.ts';
 /** 0: done; 1: something was not; 2: the command line cannot be understood, or nobody could look. */
 export type ExitCode = 0 | 1 | 2;
 
-export interface ProgramPorts extends SendPorts, AuditPorts {
+export interface ProgramPorts extends SendPorts, AuditPorts, BrakeCommandPorts {
   readonly version: string;
   /** The operating system's name of the user; undefined if it has none. */
   readonly userName: string | undefined;
@@ -109,6 +110,9 @@ export async function runProgram(given: readonly string[], ports: ProgramPorts):
     kind: 'incident',
     incidentId,
   }));
+  addBrake(program, async (order, { table }) => {
+    exitCode = await brake(order, table, ports);
+  });
   program
     .command('worker')
     .copyInheritedSettings(program)
@@ -125,6 +129,54 @@ export async function runProgram(given: readonly string[], ports: ProgramPorts):
   }
 }
 
+/** `brake status`, `brake lift` and `brake restore`. */
+function addBrake(
+  program: Command,
+  carryOut: (order: BrakeOrder, options: TableOptions) => Promise<void>,
+): void {
+  const brakes = program
+    .command('brake')
+    .copyInheritedSettings(program)
+    .summary('see how full the lanes’ hours are; let a held lane go')
+    .usage('status|lift|restore [options]')
+    .description(brakeDescription)
+    .helpOption('--help', 'print this help')
+    .helpCommand('help [command]', 'print help')
+    .addHelpText('after', brakeDetails);
+  const add = (name: BrakeOrder['kind'], summary: string): Command =>
+    brakes
+      .command(name)
+      .copyInheritedSettings(brakes)
+      .summary(summary)
+      .description(`${summary}.`)
+      .option('--table <table>', 'the ledger’s table (default: LEDGER_TABLE)')
+      .helpOption('--help', 'print this help')
+      .addHelpText('after', brakeDetails);
+  const lane = new Argument('<lane>', 'which lane').choices(lanes);
+  add('status', 'Print how many certificates each lane has let go in the last hour').action(
+    (options: TableOptions) => carryOut({ kind: 'status' }, options),
+  );
+  add('lift', 'Hold nothing in a lane, and count nothing, for some time')
+    .addArgument(lane)
+    .option('--minutes <n>', `for so long, 1 to ${mostMinutes}`, readMinutes, 60)
+    .action((of: Lane, { minutes, ...options }: TableOptions & { readonly minutes: number }) =>
+      carryOut({ kind: 'lift', lane: of, minutes }, options),
+    );
+  add('restore', 'End a lift: the lane’s ceiling counts again')
+    .addArgument(lane)
+    .action((of: Lane, options: TableOptions) => carryOut({ kind: 'restore', lane: of }, options));
+}
+
+function readMinutes(text: string): number {
+  const minutes = Number(text);
+  if (/^\d+$/.test(text) && minutes >= 1 && minutes <= mostMinutes) return minutes;
+  throw new InvalidArgumentError(`A whole number of 1 to ${mostMinutes} is expected.`);
+}
+
+interface TableOptions {
+  readonly table?: string;
+}
+
 interface SendOptions {
   readonly status: Status;
   readonly lane: Lane;
@@ -136,8 +188,7 @@ interface SendOptions {
   readonly dryRun?: true;
 }
 
-interface AuditOptions {
-  readonly table?: string;
+interface AuditOptions extends TableOptions {
   readonly pretty?: boolean;
 }
 
@@ -204,6 +255,9 @@ const sendDescription =
 const auditDescription =
   'Read from the ledger’s DynamoDB table who took a certificate out of service, when, on whose word and why: one JSON line for each entry on standard output, the oldest first.';
 
+const brakeDescription =
+  'Each lane lets only so many certificates go in an hour; at its ceiling it is held, and its messages stay in the queue. See how full the hours are, let a held lane go for a while, or hold it to its ceiling again. The workers must share the table.';
+
 const idOf: Readonly<Record<Question['kind'], string>> = {
   certificate: 'its id (64 hexadecimal characters) or ARN',
   incident: 'its incidentId, as the requests name it',
@@ -216,7 +270,8 @@ Exit codes:
   2  the command line is wrong; nothing was done`;
 
 const programDetails = `
-\`iot-revoke send --help\` and \`iot-revoke audit --help\` have examples.
+\`iot-revoke send --help\`, \`iot-revoke audit --help\` and \`iot-revoke brake --help\`
+have examples.
 ${exitCodes}`;
 
 const auditDetails = `
@@ -238,6 +293,25 @@ Exit codes:
   0  something was found
   1  nothing was found
   2  nobody could look; standard error says why`;
+
+const brakeDetails = `
+Prints a line of JSON for each lane that it is about. The workers find out
+within seconds.
+
+Environment:
+  LEDGER_TABLE                       the table; --table goes before it
+  AWS_ACCOUNT_ID                     whose certificates; else STS is asked
+  AWS_PROFILE, AWS_REGION and so on  as every AWS tool reads them
+
+Examples:
+  iot-revoke brake status
+  iot-revoke brake lift alert --minutes 30
+  iot-revoke brake restore alert
+
+Exit codes:
+  0  done
+  1  not done; standard error says why
+  2  the command line is wrong; nothing was done`;
 
 const sendDetails = `
 A list has one certificate per line; blank lines, and all from a # on, are

@@ -27,7 +27,9 @@ process.exitCode = await runProgram(process.argv.slice(2), {
   openQueue: createProducer,
   // Only then: it takes longer to load than a responder's `send` need wait.
   openArchive: async (table) => (await import('../aws/ledger-audit.ts')).openArchive(table),
+  openBrake: async (table) => (await import('../aws/brake-table.ts')).openBrake(table, Date.now),
   askAccountId,
+  wallClock: Date.now,
   print: (line) => process.stdout.write(`${line}\n`),
   complain: (line) => process.stderr.write(`${line}\n`),
   write: (help) => process.stdout.write(help),

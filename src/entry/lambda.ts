@@ -7,7 +7,10 @@ import { wire } from './wire.ts';
 
 // Once per container: the throttle and the ledger outlive an invocation. A wrong environment fails
 // the start of the container, with all its problems in the log.
-const { config, log, ports, ledgerProblems } = await wire(loseNoLine);
+const { config, log, ports, ledgerProblems, openBrake } = await wire(loseNoLine);
+
+// For as long as the container lives; no invocation waits for a held lane.
+const brake = openBrake(new AbortController().signal);
 
 // A ledger that cannot be used is told, and done without: nothing may keep an incident waiting. The
 // look also opens the connection that the first invocation needs.
@@ -19,7 +22,7 @@ export async function handler(
   event: SqsEvent,
   context: { readonly getRemainingTimeInMillis: () => number },
 ): Promise<SqsBatchResponse> {
-  return handleInvocation({ ...ports, laneOf }, event, context.getRemainingTimeInMillis());
+  return handleInvocation({ ...ports, brake, laneOf }, event, context.getRemainingTimeInMillis());
 }
 
 function laneOf(queue: string): (typeof lanes)[number] | undefined {

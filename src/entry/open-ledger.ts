@@ -1,6 +1,8 @@
 // The ledger that processes share, from the configuration.
 
 import { checkTable, createDynamoClient, createLedgerTable } from '../aws/ledger-table.ts';
+import { createBrakeTable } from '../aws/brake-table.ts';
+import { createSharedBrakeStore, type BrakeStore } from '../brake-store.ts';
 import type { Config } from '../config.ts';
 import type { Log } from '../event.ts';
 import type { Deployment } from '../request.ts';
@@ -8,6 +10,8 @@ import { createSharedLedger, type SharedLedger } from '../shared-ledger.ts';
 import { systemClock } from './clock.ts';
 
 export interface OpenLedger {
+  /** The brake's windows are in the same table. */
+  readonly brakeStore: BrakeStore;
   readonly ledger: SharedLedger;
   /** Why its table can never serve, one sentence each; asks DynamoDB. */
   readonly problems: () => Promise<readonly string[]>;
@@ -15,7 +19,7 @@ export interface OpenLedger {
 
 /** Undefined where LEDGER_TABLE names none. */
 export function openLedger(
-  { ledgerTable: table }: Config,
+  { ledgerTable: table, processes }: Config,
   deployment: Deployment,
   log: Log,
 ): OpenLedger | undefined {
@@ -26,8 +30,15 @@ export function openLedger(
     log,
     clock: systemClock,
   });
+  const brakeStore = createSharedBrakeStore({
+    table: createBrakeTable(client, { table, deployment, wallClock: Date.now }),
+    processes,
+    log,
+    clock: systemClock,
+  });
   return {
     ledger,
+    brakeStore,
     problems: async () => {
       const check = await checkTable(client, table);
       switch (check.kind) {

@@ -1,4 +1,4 @@
-// `npm run sandbox`: SQS, AWS IoT and DynamoDB on loopback until Ctrl-C.
+// `npm run sandbox`: SQS, SNS, AWS IoT and DynamoDB on loopback until Ctrl-C.
 
 import { runSession } from '../sandbox/session.ts';
 

@@ -10,6 +10,8 @@ import {
   createSqsClient,
   problemWith,
 } from '../aws/queue.ts';
+import { createMemoryBrakeStore } from '../brake-store.ts';
+import type { Brake } from '../brake.ts';
 import { queueVariable, readConfig, type Config } from '../config.ts';
 import type { Log } from '../event.ts';
 import { lanes, type Lane } from '../lane.ts';
@@ -21,6 +23,7 @@ import { createThrottle } from '../throttle.ts';
 import type { WorkerPorts } from '../worker.ts';
 import { systemClock } from './clock.ts';
 import { createLog } from './log.ts';
+import { openAlerts, openBrake, openPolicy } from './open-alerts.ts';
 import { openLedger } from './open-ledger.ts';
 
 export interface Wired {
@@ -31,6 +34,8 @@ export interface Wired {
   readonly problems: () => Promise<readonly string[]>;
   /** What is wrong with the ledger's table alone: the one thing that we can do without. */
   readonly ledgerProblems: () => Promise<readonly string[]>;
+  /** The brake, once; what waits for a held lane ends when `stopping` aborts. */
+  readonly openBrake: (stopping: AbortSignal) => Brake;
 }
 
 /** Why we cannot start; its message is for people, a line for each problem. */
@@ -52,7 +57,11 @@ export async function wire(onLogLoss: (error: Error) => void): Promise<Wired> {
   // whatever else is wrong.
   const region = await sqs.config.region().catch(() => undefined);
   const reading = readConfig(process.env, region);
-  if (reading.kind === 'problems') throw new CannotStart(reading.problems);
+  const policy = openPolicy(process.env['POLICY_FILE'] || undefined);
+  const problems = [reading, policy].flatMap((each) =>
+    each.kind === 'problems' ? each.problems : [],
+  );
+  if (reading.kind === 'problems' || policy.kind === 'problems') throw new CannotStart(problems);
   const { config } = reading;
   const log = createLog(config.logLevel, onLogLoss);
   const queues: Partial<Record<Lane, LaneQueue>> = {};
@@ -72,6 +81,7 @@ export async function wire(onLogLoss: (error: Error) => void): Promise<Wired> {
   const quota = openQuota(config, deployment, log);
   const shared = openLedger(config, deployment, log);
   const ledgerProblems = async (): Promise<readonly string[]> => (await shared?.problems()) ?? [];
+  const brakes = shared?.brakeStore ?? createMemoryBrakeStore(1 / config.processes);
   const ports: WorkerPorts = {
     deployment,
     queues,
@@ -79,6 +89,7 @@ export async function wire(onLogLoss: (error: Error) => void): Promise<Wired> {
     certificates: createCertificates(mostCalls),
     ledger: createMemoryLedger(),
     ...(shared !== undefined && { sharedLedger: shared.ledger }),
+    ...openAlerts({ config, deployment, policy: policy.policy, sqs }),
     throttle: createThrottle({
       limits: { share: config.callsPerSecond, ceiling: config.mostCallsPerSecond },
       slowestCallMs: slowestAttemptMs,
@@ -99,6 +110,7 @@ export async function wire(onLogLoss: (error: Error) => void): Promise<Wired> {
       return (await Promise.all(asked)).flat();
     },
     ledgerProblems,
+    openBrake: (stopping) => openBrake({ ceilings: config.ceilings, store: brakes, log, stopping }),
   };
 }
 

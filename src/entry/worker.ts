@@ -34,7 +34,7 @@ try {
   process.exit(1);
 }
 
-async function run({ config, log, ports }: Wired): Promise<void> {
+async function run({ config, log, ports, openBrake }: Wired): Promise<void> {
   stopping.signal.addEventListener('abort', () =>
     log.write(
       'info',
@@ -50,7 +50,8 @@ async function run({ config, log, ports }: Wired): Promise<void> {
     { event: 'started', lanes: served, accountId, region, callsPerSecond },
     'working; Ctrl-C or SIGTERM stops',
   );
-  const { unsettled } = await work(ports, config.stopTimeoutSeconds, stopping.signal);
+  const brake = openBrake(stopping.signal);
+  const { unsettled } = await work({ ...ports, brake }, config.stopTimeoutSeconds, stopping.signal);
   if (unsettled === 0) log.write('info', { event: 'stopped' }, 'stopped; every message is settled');
   else {
     log.write(

@@ -2,6 +2,7 @@
 
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
+import { auditSchema, enterAudit } from './audit-operations.ts';
 import type { CallLog } from './call-log.ts';
 import { faultSchema, type Fault } from './fault.ts';
 import { operationNames, type Operation } from './operation.ts';
@@ -42,6 +43,12 @@ export function addAdminRoutes(app: FastifyInstance, registry: Registry, iot: Ad
       iot.inject(fault);
       return fault;
     }),
+  );
+  app.post('/_sandbox/audits', (request, reply) =>
+    withJson(reply, auditSchema, request.body, (audit) => ({
+      taskId: enterAudit(registry, audit),
+      findings: audit.findings.length,
+    })),
   );
   app.delete('/_sandbox/faults', (_request, reply) => {
     iot.clearFaults();

@@ -15,7 +15,7 @@ export function announcementOf(
     reason: 'keyCompromise',
   };
   return [
-    '# SQS, AWS IoT and DynamoDB on loopback. Copy these lines into the terminals of the worker and the AWS CLI:',
+    '# SQS, SNS, AWS IoT and DynamoDB on loopback. Copy these lines into the terminals of the worker and the AWS CLI:',
     ...Object.entries(environment).map(([name, value]) => `export ${name}=${value}`),
     '# If that shell has an AWS profile or session set: unset AWS_PROFILE AWS_SESSION_TOKEN',
     '#',

@@ -63,6 +63,7 @@ const constraints: Readonly<Record<string, Constraint>> = {
   thingName,
   principal: { required: true },
   thingPrincipalType: { oneOf: ['EXCLUSIVE_THING', 'NON_EXCLUSIVE_THING'] },
+  taskId: { minLength: 1, maxLength: 40, pattern: '[a-zA-Z0-9-]+' },
   marker: { maxLength: 1024, pattern: '[A-Za-z0-9+/]+={0,2}' },
   pageSize: page,
   maxResults: page,

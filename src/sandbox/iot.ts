@@ -9,6 +9,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { addAdminRoutes } from './admin.ts';
+import { enterAudit, type Audit } from './audit-operations.ts';
 import { createCallLog, type Call } from './call-log.ts';
 import { createIssuer, type Issuer } from './certificate.ts';
 import type { CertificateStatus } from './constraint.ts';
@@ -55,6 +56,8 @@ export interface IotSandbox extends AsyncDisposable {
     readonly count: number;
     readonly status?: CertificateStatus;
   }) => Promise<readonly string[]>;
+  /** Enters what an audit of Device Defender has found, without a call; answers its task's id. */
+  readonly enterAudit: (audit: Audit) => string;
   /** Puts a fault in force; the answer takes it away again. Throws on an invalid fault. */
   readonly inject: (fault: Fault) => () => void;
   /** Gives an operation (default UpdateCertificate) a new, full bucket, or none. */
@@ -111,6 +114,7 @@ export async function startIot(options: IotOptions = {}): Promise<IotSandbox> {
     calls: log.calls,
     status: (certificateId) => registry.certificates.get(certificateId)?.status,
     seed: ({ count, status = 'ACTIVE' }) => seed(registry, issuer, count, status),
+    enterAudit: (audit) => enterAudit(registry, audit),
     inject: faults.inject,
     setQuota,
     waitFor: log.waitFor,

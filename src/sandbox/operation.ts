@@ -2,6 +2,7 @@
 // those of the AWS service model, iot 2015-05-28 (rest-json).
 
 import { refuse, type Answer } from './answer.ts';
+import { listAuditFindings } from './audit-operations.ts';
 import type { Issuer } from './certificate.ts';
 import {
   createKeysAndCertificate,
@@ -36,6 +37,7 @@ export const operationNames = [
   'DetachThingPrincipal',
   'ListThingPrincipals',
   'ListPrincipalThings',
+  'ListAuditFindings',
 ] as const;
 
 /** What an operation reads of an HTTP request. */
@@ -163,6 +165,22 @@ export function routesOf(registry: Registry, issuer: Issuer): readonly Route[] {
           nextToken: query['nextToken'],
         }),
     },
+    {
+      operation: 'ListAuditFindings',
+      method: 'POST',
+      path: '/audit/findings',
+      apply: ({ body }) =>
+        withJson(body, (members) =>
+          listAuditFindings(registry, {
+            taskId: text(members['taskId']),
+            checkName: text(members['checkName']),
+            maxResults: number(members['maxResults']),
+            nextToken: text(members['nextToken']),
+            listSuppressedFindings: flag(members['listSuppressedFindings']),
+            isOfPeriod: members['startTime'] !== undefined || members['endTime'] !== undefined,
+          }),
+        ),
+    },
   ];
 }
 
@@ -185,6 +203,15 @@ function parseObject(body: string): Readonly<Record<string, unknown>> | undefine
   } catch {
     return undefined; // malformed JSON
   }
+}
+
+/** As a query has it, so that one sentence of AWS's does for both. */
+function number(value: unknown): string | undefined {
+  return typeof value === 'number' ? String(value) : undefined;
+}
+
+function flag(value: unknown): boolean | undefined {
+  return typeof value === 'boolean' ? value : undefined;
 }
 
 function text(value: unknown): string | undefined {

@@ -1,5 +1,5 @@
-// The lanes and their dead-letter queue on an SQS server of our own, on loopback, spoken to by any
-// AWS client through its endpoint setting. Messages live in memory, and end with it.
+// The lanes and their dead-letter queue on an SQS server of our own, and a topic on its SNS, on loopback,
+// spoken to by any AWS client through its endpoint setting. Messages live in memory, and end with it.
 
 import { buildApp } from 'fauxqs';
 import type { Lane } from '../lane.ts';
@@ -14,12 +14,14 @@ export interface QueuesOptions {
   readonly visibilitySeconds?: number;
 }
 
-/** A running SQS server with the lanes and the dead-letter queue, all of them empty. */
+/** A running SQS and SNS server with the lanes and the dead-letter queue, all of them empty. */
 export interface Queues extends AsyncDisposable {
-  /** E.g. `http://127.0.0.1:41234`, for `AWS_ENDPOINT_URL_SQS`. */
+  /** E.g. `http://127.0.0.1:41234`, for `AWS_ENDPOINT_URL_SQS` and `AWS_ENDPOINT_URL_SNS`. */
   readonly endpoint: string;
   readonly port: number;
   readonly urls: QueueUrls;
+  /** The ARN of the topic to which alerts are published: each becomes a message of the alert lane. */
+  readonly topicArn: string;
   /** Stops at once, answering those who poll with nothing. */
   readonly stop: () => Promise<void>;
 }
@@ -39,8 +41,9 @@ export async function startQueues(options: QueuesOptions = {}): Promise<Queues> 
   try {
     const create: CreateQueue = (name, attributes) => createQueue(app, endpoint, name, attributes);
     const urls = await createQueues(create, region, visibilitySeconds);
+    const topicArn = await createTopic(app, arnOf('iot-revocation-alert', region));
     const actualPort = Number(new URL(endpoint).port);
-    return { endpoint, port: actualPort, urls, stop, [Symbol.asyncDispose]: stop };
+    return { endpoint, port: actualPort, urls, topicArn, stop, [Symbol.asyncDispose]: stop };
   } catch (error) {
     await stop();
     throw error;
@@ -49,9 +52,11 @@ export async function startQueues(options: QueuesOptions = {}): Promise<Queues> 
 
 /** Creates a queue, and answers its URL. */
 type CreateQueue = (
-  name: `iot-revocation-${string}`,
+  name: QueueName,
   attributes: Readonly<Record<string, string>>,
 ) => Promise<string>;
+
+type QueueName = `iot-revocation-${string}`;
 
 async function createQueues(
   create: CreateQueue,
@@ -62,7 +67,7 @@ async function createQueues(
   const attributes = {
     VisibilityTimeout: String(visibilitySeconds),
     RedrivePolicy: JSON.stringify({
-      deadLetterTargetArn: `arn:aws:sqs:${region}:000000000000:iot-revocation-dead-letter`,
+      deadLetterTargetArn: arnOf('iot-revocation-dead-letter', region),
       // As deployed: the most that SQS allows. The worker dead-letters what is unusable itself.
       maxReceiveCount: 1000,
     }),
@@ -73,6 +78,36 @@ async function createQueues(
     create('iot-revocation-rotation', attributes),
   ]);
   return { incident, alert, rotation, deadLetter };
+}
+
+function arnOf(queueName: QueueName, region: string): string {
+  return `arn:aws:sqs:${region}:000000000000:${queueName}`;
+}
+
+/** Creates a topic that the queue is subscribed to, and answers its ARN. */
+async function createTopic(app: ReturnType<typeof buildApp>, queueArn: string): Promise<string> {
+  const created = await askSns(app, { Action: 'CreateTopic', Name: 'iot-revocation-alerts' });
+  const [, topicArn = ''] = /<TopicArn>(.+)<\/TopicArn>/.exec(created) ?? [];
+  const subscription = { TopicArn: topicArn, Protocol: 'sqs', Endpoint: queueArn };
+  await askSns(app, { Action: 'Subscribe', ...subscription });
+  return topicArn;
+}
+
+/** By a request (AWS query protocol), for the same reason as below; answers XML. */
+async function askSns(
+  app: ReturnType<typeof buildApp>,
+  parameters: Readonly<Record<string, string>>,
+): Promise<string> {
+  const response = await app.inject({
+    method: 'POST',
+    url: '/',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    payload: new URLSearchParams(parameters).toString(),
+  });
+  if (response.statusCode !== 200) {
+    throw new Error(`Cannot ${parameters['Action']}: ${response.body}`);
+  }
+  return response.body;
 }
 
 // By a request (AWS JSON 1.0), since fauxqs keeps its store to itself.

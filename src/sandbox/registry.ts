@@ -1,4 +1,4 @@
-// The control plane's state: certificates and things of one account in one region, in memory.
+// The control plane's state: certificates, things and audits of one account in one region, in memory.
 
 import { randomUUID } from 'node:crypto';
 import { certificateIdOf } from './certificate.ts';
@@ -31,6 +31,22 @@ interface Thing {
   readonly principals: Set<string>;
 }
 
+/** What an audit of Device Defender has found; its task's id names it. */
+interface AuditTask {
+  readonly startedAtMs: number;
+  /** In the order in which they were entered, which their pages point at. */
+  readonly findings: readonly AuditFinding[];
+}
+
+export interface AuditFinding {
+  readonly findingId: string;
+  readonly checkName: string;
+  /** Undefined where it is about something else. */
+  readonly certificateId: string | undefined;
+  readonly isSuppressed: boolean;
+  readonly foundAtMs: number;
+}
+
 /** The state, and where and when it lives. */
 export interface Registry {
   readonly region: string;
@@ -42,11 +58,19 @@ export interface Registry {
   readonly certificates: Map<string, Certificate>;
   /** By name, in order of creation. */
   readonly things: Map<string, Thing>;
+  /** By the ids of their tasks. */
+  readonly audits: Map<string, AuditTask>;
 }
 
 /** An empty registry. */
 export function createRegistry(where: Pick<Registry, 'region' | 'accountId' | 'now'>): Registry {
-  return { ...where, lastSerial: { value: 0 }, certificates: new Map(), things: new Map() };
+  return {
+    ...where,
+    lastSerial: { value: 0 },
+    certificates: new Map(),
+    things: new Map(),
+    audits: new Map(),
+  };
 }
 
 /** Enters a certificate that is not there yet. */

@@ -1,5 +1,5 @@
-// All that the worker needs of AWS, on loopback: the SQS queues, the IoT control plane and the ledger's
-// table, and the environment that points the worker, and any other AWS client, at them.
+// All that the worker needs of AWS, on loopback: the SQS queues and an SNS topic, the IoT control plane
+// and the ledger's table, and the environment that points the worker, and any other AWS client, at them.
 
 import { startIot, type IotOptions, type IotSandbox } from './iot.ts';
 import { startLedger, type LedgerSandbox } from './ledger.ts';
@@ -19,6 +19,9 @@ export interface SandboxOptions
 /** A running sandbox. */
 export interface Sandbox extends AsyncDisposable {
   readonly queues: Queues;
+  /** The topic to which alerts are published, on the SNS at `snsEndpoint`. */
+  readonly topicArn: string;
+  readonly snsEndpoint: string;
   readonly iot: IotSandbox;
   readonly ledger: LedgerSandbox;
   /** Environment variables for the worker and for AWS clients, by name. */
@@ -39,6 +42,8 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const stop = (): Promise<void> => running.disposeAsync();
   return {
     queues,
+    topicArn: queues.topicArn,
+    snsEndpoint: queues.endpoint,
     iot,
     ledger,
     environment: environmentOf(queues, iot, ledger),
@@ -58,6 +63,7 @@ function environmentOf(
     AWS_ACCESS_KEY_ID: 'sandbox',
     AWS_SECRET_ACCESS_KEY: 'sandbox',
     AWS_ENDPOINT_URL_SQS: queues.endpoint,
+    AWS_ENDPOINT_URL_SNS: queues.endpoint,
     AWS_ENDPOINT_URL_IOT: iot.endpoint,
     AWS_ENDPOINT_URL_DYNAMODB: ledger.endpoint,
     AWS_ACCOUNT_ID: iot.accountId,
@@ -65,6 +71,7 @@ function environmentOf(
     ALERT_QUEUE_URL: queues.urls.alert,
     ROTATION_QUEUE_URL: queues.urls.rotation,
     DEAD_LETTER_QUEUE_URL: queues.urls.deadLetter,
+    ALERT_TOPIC_ARN: queues.topicArn,
     LEDGER_TABLE: ledger.table,
   };
 }

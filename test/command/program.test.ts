@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { runProgram, type ProgramPorts } from '../../src/command/program.ts';
+import { emptyWindow } from '../../src/window.ts';
 import { createVirtualClock } from '../helpers/clock.ts';
 
 const id = 'a'.repeat(64);
@@ -51,7 +52,19 @@ async function run(given: readonly string[], other: Partial<ProgramPorts> = {}):
       },
       [Symbol.dispose]: () => undefined,
     }),
+    openBrake: async (table) => ({
+      region: async () => 'eu-west-1',
+      windows: () => ({
+        read: async () => ({ kind: 'answered', value: { window: emptyWindow, version: 0 } }),
+        replace: async (lane, { window }) => {
+          looked.push([table, lane, String(window.liftedUntilMs)]);
+          return { kind: 'answered', value: 'replaced' };
+        },
+      }),
+      [Symbol.dispose]: () => undefined,
+    }),
     askAccountId: async () => '111122223333',
+    wallClock: () => 1000,
     print: (line) => (out += `${line}\n`),
     complain: (line) => (err += `${line}\n`),
     write: (text) => (out += text),
@@ -156,6 +169,16 @@ describe('iot-revoke send', () => {
     [['audit', 'incident', 'INC-7', 'INC-8'], /^error: too many arguments/],
     [['audit', 'certificate', 'abc'], /^error: certificateId: it holds "abc"; /],
     [['audit', 'certificate', '--tabel', 'x', id], /^error: .*\(Did you mean --table\?\)/s],
+    [['brake'], /^Usage: iot-revoke brake /],
+    [['brake', 'lfit', 'alert'], /^error: unknown command .*\(Did you mean lift\?\)/s],
+    [['brake', 'lift'], /^error: missing required argument 'lane'/],
+    [['brake', 'lift', 'fast'], /^error: .*'fast' is invalid.* Allowed choices are incident/],
+    [['brake', 'lift', 'alert', '--minutes', '0'], /^error: .*A whole number of 1 to 1440/],
+    [['brake', 'lift', 'alert', '--minutes', '1441'], /^error: .*A whole number of 1 to 1440/],
+    [['brake', 'lift', 'alert', '--minutes', '1.5'], /^error: .*A whole number of 1 to 1440/],
+    [['brake', 'lift', 'alert', '--minutes', 'x'], /^error: .*A whole number of 1 to 1440/],
+    [['brake', 'status', 'alert'], /^error: too many arguments/],
+    [['brake', 'restore', 'alert', '--minutes', '5'], /^error: unknown option '--minutes'/],
     [[], /^Usage: iot-revoke /],
   ])('exits 2 on %j, does nothing, and says why', async (given, why) => {
     const { exitCode, out, err, bodies } = await run(given);
@@ -193,6 +216,39 @@ describe('iot-revoke audit', () => {
   });
 });
 
+describe('iot-revoke brake', () => {
+  test('shows each lane', async () => {
+    const { exitCode, out, err } = await run(['brake', 'status']);
+    expect(out.trimEnd().split('\n')).toHaveLength(3);
+    expect([exitCode, err]).toEqual([0, '']);
+  });
+
+  test('lifts for an hour, unless told otherwise', async () => {
+    expect(await run(['brake', 'lift', 'alert'])).toMatchObject({
+      exitCode: 0,
+      out: '{"lane":"alert","admittedInLastHour":0,"liftedUntil":"1970-01-01T01:00:01.000Z"}\n',
+      looked: [['ledger', 'alert', '3601000']],
+    });
+    const options = ['--minutes', '5', '--table', 'another'];
+    expect(await run(['brake', 'lift', 'rotation', ...options])).toMatchObject({
+      looked: [['another', 'rotation', '301000']],
+    });
+  });
+
+  test('restores', async () => {
+    expect(await run(['brake', 'restore', 'alert'])).toMatchObject({
+      exitCode: 0,
+      looked: [['ledger', 'alert', 'undefined']],
+    });
+  });
+
+  test('does nothing, and says why, where it cannot', async () => {
+    const { exitCode, out, err } = await run(['brake', 'lift', 'alert'], { environment: {} });
+    expect([exitCode, out]).toEqual([1, '']);
+    expect(err).toMatch(/^error: LEDGER_TABLE: it is not set; /);
+  });
+});
+
 describe('iot-revoke', () => {
   test('prints its version', async () => {
     expect(await run(['--version'])).toMatchObject({ exitCode: 0, out: '1.2.3\n', err: '' });
@@ -205,6 +261,8 @@ describe('iot-revoke', () => {
     ['help', 'send'],
     ['audit', '--help'],
     ['audit', 'incident', '--help'],
+    ['brake', '--help'],
+    ['brake', 'lift', '--help'],
   ])('helps with %s, and says what its exit codes mean', async (...given) => {
     const { exitCode, out } = await run(given);
     expect(exitCode).toBe(0);
@@ -215,6 +273,10 @@ describe('iot-revoke', () => {
     ['send', '--help'],
     ['audit', '--help'],
     ['audit', 'certificate', '--help'],
+    ['brake', '--help'],
+    ['brake', 'status', '--help'],
+    ['brake', 'lift', '--help'],
+    ['brake', 'restore', '--help'],
   ])('helps within 80 columns: %s %s', async (...given) => {
     const { out } = await run(given);
     expect(out.split('\n').filter((line) => line.length > 80)).toEqual([]);

@@ -306,6 +306,38 @@ describe('iot-revoke audit', patience, () => {
   }
 });
 
+describe('iot-revoke brake', patience, () => {
+  test('lifts, shows and restores', async () => {
+    const lifted = await iotRevoke(['brake', 'lift', 'alert', '--minutes', '30']);
+    expect(lifted).toMatchObject({
+      exitCode: 0,
+      stderr: expect.stringMatching(/^the alert lane /),
+    });
+    const status = await iotRevoke(['brake', 'status']);
+    const [, alert] = status.stdout.split('\n');
+    expect(alert).toBe(lifted.stdout.trimEnd());
+    expect(alert).toContain('"liftedUntil"');
+    const restored = await iotRevoke(['brake', 'restore', 'alert']);
+    expect(restored).toEqual({
+      exitCode: 0,
+      stdout: '{"lane":"alert","admittedInLastHour":0}\n',
+      stderr: 'the ceiling of the alert lane counts again\n',
+    });
+  });
+
+  test.each([
+    ['a table that is not there', { LEDGER_TABLE: 'nobody' }, /: there is no such table .*\n$/],
+    ['no table', { LEDGER_TABLE: undefined }, /^error: LEDGER_TABLE: it is not set; .*\n$/],
+    ['no credentials', { AWS_ACCESS_KEY_ID: undefined }, /^error: LEDGER_TABLE: .*\n$/],
+  ])('exits 1 with one plain line, and no stack trace, for %s', async (_what, wrong, line) => {
+    const env = { ...environment, ...wrong };
+    const { exitCode, stdout, stderr } = await iotRevoke(['brake', 'status'], { env });
+    expect([exitCode, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(line);
+    expect(stderr.split('\n')).toHaveLength(2);
+  });
+});
+
 describe('iot-revoke worker', patience, () => {
   test('is the worker: it revokes what was sent, and stops when told to', async () => {
     const [id = ''] = await sandbox.iot.seed({ count: 1 });

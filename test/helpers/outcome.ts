@@ -33,4 +33,6 @@ export const outcomes: OutcomeOfEachKind = {
     cause: 'ThrottlingException: Rate exceeded',
     call: callStory(),
   },
+  expanded: { kind: 'expanded', cause: '12 certificates are named; each has a request now' },
+  ignored: { kind: 'ignored', cause: 'the alarm was cleared' },
 };

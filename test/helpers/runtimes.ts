@@ -15,6 +15,7 @@ import { work, type WorkerPorts } from '../../src/worker.ts';
 import { stubEnvironment } from './environment.ts';
 import type { FakeLog, Line } from './log.ts';
 import { queueUserOf } from './sqs.ts';
+import { alertPorts } from './alert-ports.ts';
 
 interface Limits {
   /** How long a call may take; default as in production. */
@@ -53,6 +54,7 @@ function portsFor(
     clock: systemClock,
     random: () => 0,
     laneOf: (name) => lanes.find((lane) => urls[lane].endsWith(`/${name}`)),
+    ...alertPorts(),
   };
 }
 

@@ -10,21 +10,34 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as ledgerItem from '../../src/aws/ledger-item.ts';
 import { readConfig, type Config } from '../../src/config.ts';
+import { readPolicy } from '../../src/policy-file.ts';
+import { defaultPolicy } from '../../src/policy.ts';
+import { read } from '../../src/reading.ts';
+import { windowMs } from '../../src/window.ts';
+import { alertBody, alertNames, findingBody } from '../helpers/alerts.ts';
 
 const repository = fileURLToPath(new URL('../../', import.meta.url));
 const redisUrl = 'rediss://shared.example.com:6379';
 const topicArn = 'arn:aws:sns:eu-west-1:111122223333:on-call';
+const deviceDefenderTopic = 'arn:aws:sns:eu-west-1:111122223333:device-defender';
+const customAction = 'arn:aws:securityhub:eu-west-1:111122223333:action/custom/takeout';
 const lanes = ['Incident', 'Alert', 'Rotation'] as const;
 type Lane = (typeof lanes)[number];
 
 let folder: string;
+/** Without a parameter. */
 let template: Template;
+/** With all of them. */
 let tuned: Template;
+/** With a custom action of which nothing else is said. */
+let approving: Template;
+/** What osls says to parameters that are misspelt. */
+let refusal: string;
 let artefact: readonly string[];
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'osls-package-'));
-  const [plain, withParameters] = await Promise.all([
+  const [plain, withParameters, withCustomAction, misspelt] = await Promise.all([
     packageCopy(join(folder, 'plain'), []),
     packageCopy(join(folder, 'tuned'), [
       '--stage=prod',
@@ -32,18 +45,36 @@ beforeAll(async () => {
       '--param=updateCertificateTps=40',
       `--param=alarmTopicArn=${topicArn}`,
       `--param=redisUrl=${redisUrl}`,
+      `--param=deviceDefenderTopicArn=${deviceDefenderTopic}`,
+      '--param=securityHubImported=true',
+      `--param=securityHubCustomActionArn=${customAction}`,
+      '--param=securityHubCustomActionLane=incident',
+      '--param=dryRun=alert,rotation',
+      '--param=incidentCeilingPerHour=1000',
+      '--param=alertCeilingPerHour=7',
+      '--param=rotationCeilingPerHour=unlimited',
     ]),
+    packageCopy(join(folder, 'approving'), [`--param=securityHubCustomActionArn=${customAction}`]),
+    packageCopy(join(folder, 'misspelt'), [
+      '--param=securityHubImported=yes',
+      '--param=securityHubCustomActionLane=rotation',
+    ]).then(
+      () => 'packaged',
+      ({ stdout }: { readonly stdout: string }) => stdout,
+    ),
   ]);
   template = plain.template;
   artefact = plain.artefact;
   tuned = withParameters.template;
+  approving = withCustomAction.template;
+  refusal = misspelt;
 }, 60_000);
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe('the artefact', () => {
-  it('holds the bundle and nothing else', () => {
-    expect(artefact).toEqual(['dist/lambda.mjs']);
+  it('holds the bundle, the policy and nothing else', () => {
+    expect(artefact).toEqual(['dist/lambda.mjs', 'infra/policy.json']);
   });
 
   it('holds the file that each handler names', () => {
@@ -63,20 +94,22 @@ describe('the template', () => {
   });
 
   it('refers to nothing that it does not hold', () => {
-    const referred = references(template.Resources).filter((id) => !id.startsWith('AWS::'));
-    expect(referred.filter((id) => !(id in template.Resources))).toEqual([]);
+    for (const { Resources, Outputs } of [template, approving, tuned]) {
+      const referred = references([Resources, Outputs]).filter((id) => !id.startsWith('AWS::'));
+      expect(referred.filter((id) => !(id in Resources))).toEqual([]);
+    }
   });
 
   it('refers in no circle', () => {
+    const { Resources } = tuned;
     const reachable = (id: string, seen = new Set<string>()): ReadonlySet<string> => {
-      const resource = template.Resources[id];
+      const resource = Resources[id];
       for (const next of [...references(resource), ...[resource?.DependsOn ?? []].flat()]) {
         if (!seen.has(next)) reachable(next, seen.add(next));
       }
       return seen;
     };
-    const ids = Object.keys(template.Resources);
-    expect(ids.filter((id) => reachable(id).has(id))).toEqual([]);
+    expect(Object.keys(Resources).filter((id) => reachable(id).has(id))).toEqual([]);
   });
 
   it('names the queues after service, stage and lane', () => {
@@ -87,8 +120,10 @@ describe('the template', () => {
   });
 
   it('puts out the URL of every queue', () => {
-    const values = Object.values(template.Outputs).map(({ Value }) => idOf(Value));
-    expect(values).toEqual(expect.arrayContaining(idsOf('AWS::SQS::Queue')));
+    for (const from of [template, tuned]) {
+      const values = Object.values(from.Outputs).map(({ Value }) => idOf(Value));
+      expect(values).toEqual(expect.arrayContaining(idsOf('AWS::SQS::Queue', from)));
+    }
   });
 });
 
@@ -183,29 +218,57 @@ describe.each(lanes)('the %s lane', (lane) => {
     });
   });
 
-  it('grants its function what it needs, and nothing more', () => {
-    const { Policies, ...role } = propertiesOf('AWS::IAM::Role', `Revoke${lane}Role`);
+  it.each([
+    ['without a source of alerts', () => template, lane === 'Alert'],
+    ['with a custom action for the incident lane', () => tuned, lane !== 'Rotation'],
+  ])('grants its function what it needs, and nothing more: %s', (_, from, takesAlerts) => {
+    const { Policies, ...role } = propertiesOf('AWS::IAM::Role', `Revoke${lane}Role`, from());
     expect(role).not.toHaveProperty('ManagedPolicyArns');
     const certificates = 'arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}:cert/*';
     const statements = Policies.flatMap(({ PolicyDocument }) => PolicyDocument.Statement);
     expect(statements.every(({ Effect }) => Effect === 'Allow')).toBe(true);
     expect(statements.flatMap(grants).toSorted()).toEqual(
       [
+        'iot:ListThingPrincipals *',
+        'iot:ListPrincipalThings *',
+        ...(takesAlerts ? ['iot:ListAuditFindings *'] : []),
         `iot:UpdateCertificate ${certificates}`,
         `iot:DescribeCertificate ${certificates}`,
         `sqs:ReceiveMessage ${lane}Queue`,
         `sqs:DeleteMessage ${lane}Queue`,
         `sqs:ChangeMessageVisibility ${lane}Queue`,
         `sqs:GetQueueAttributes ${lane}Queue`,
+        `sqs:SendMessage ${lane}Queue`,
         'sqs:SendMessage DeadLetterQueue',
         'sqs:GetQueueAttributes DeadLetterQueue',
         'dynamodb:BatchGetItem LedgerTable',
         'dynamodb:UpdateItem LedgerTable',
         'dynamodb:DescribeTable LedgerTable',
+        'dynamodb:GetItem LedgerTable',
+        'dynamodb:PutItem LedgerTable',
         `logs:CreateLogStream Revoke${lane}LogGroup`,
         `logs:PutLogEvents Revoke${lane}LogGroup`,
       ].toSorted(),
     );
+  });
+
+  it('lets its function replace whole items where the brake’s windows are, and nowhere else', () => {
+    const { Policies } = propertiesOf('AWS::IAM::Role', `Revoke${lane}Role`);
+    const statements = Policies.flatMap(({ PolicyDocument }) => PolicyDocument.Statement);
+    const placeholders = { accountId: '${AWS::AccountId}', region: '${AWS::Region}' };
+    expect(
+      statements.filter(({ Action }) => [Action].flat().includes('dynamodb:PutItem')),
+    ).toMatchObject([
+      {
+        Condition: {
+          'ForAllValues:StringEquals': {
+            'dynamodb:LeadingKeys': [
+              { 'Fn::Sub': ledgerItem.certificateKeyOf(placeholders, 'brake') },
+            ],
+          },
+        },
+      },
+    ]);
   });
 
   it('keeps its log for a limited time', () => {
@@ -235,18 +298,13 @@ describe('the quota', () => {
   });
 
   it('is told whole to every lane that shares it by Redis, and not divided by containers', () => {
-    expect(tuned.Conditions['SharesByRedis']).toEqual(not({ 'Fn::Equals': [redisUrl, ''] }));
     for (const lane of lanes) {
-      expect(variable(lane, 'REDIS_URL', tuned)).toEqual({
-        'Fn::If': ['SharesByRedis', redisUrl, { Ref: 'AWS::NoValue' }],
-      });
       expect(configOf(lane, tuned)).toMatchObject({ redisUrl, callsPerSecond: 40 });
     }
   });
 
   it('knows no Redis without the parameter', () => {
-    expect(template.Conditions['SharesByRedis']).toEqual(not({ 'Fn::Equals': ['', ''] }));
-    for (const lane of lanes) expect(configOf(lane)).not.toHaveProperty('redisUrl');
+    for (const lane of lanes) expect(variable(lane, 'REDIS_URL')).toBeUndefined();
   });
 
   it('is a parameter', () => {
@@ -257,16 +315,18 @@ describe('the quota', () => {
 
 describe('every queue', () => {
   it('is encrypted and long-polled by default', () => {
-    const queues = idsOf('AWS::SQS::Queue').map((id) => propertiesOf('AWS::SQS::Queue', id));
-    expect(queues).toHaveLength(lanes.length + 1);
+    const queues = idsOf('AWS::SQS::Queue', tuned).map((id) =>
+      propertiesOf('AWS::SQS::Queue', id, tuned),
+    );
+    expect(queues).toHaveLength(lanes.length + 2);
     expect(queues.map(({ SqsManagedSseEnabled }) => SqsManagedSseEnabled)).toEqual(
       queues.map(() => true),
     );
     expect(lanes.map((lane) => queueOf(lane).ReceiveMessageWaitTimeSeconds)).toEqual([20, 20, 20]);
   });
 
-  it.each([...lanes, 'DeadLetter'])('refuses plain HTTP: %s', (name) => {
-    const policy = propertiesOf('AWS::SQS::QueuePolicy', `${name}QueuePolicy`);
+  it.each([...lanes, 'DeadLetter', 'Undelivered'])('refuses plain HTTP: %s', (name) => {
+    const policy = propertiesOf('AWS::SQS::QueuePolicy', `${name}QueuePolicy`, tuned);
     expect(policy.Queues.map(idOf)).toEqual([`${name}Queue`]);
     expect(policy.PolicyDocument.Statement).toContainEqual(
       expect.objectContaining({
@@ -280,7 +340,205 @@ describe('every queue', () => {
   });
 
   it('has one policy, for a second would replace the first', () => {
-    expect(idsOf('AWS::SQS::QueuePolicy')).toHaveLength(idsOf('AWS::SQS::Queue').length);
+    for (const from of [template, tuned]) {
+      expect(idsOf('AWS::SQS::QueuePolicy', from)).toHaveLength(
+        idsOf('AWS::SQS::Queue', from).length,
+      );
+    }
+  });
+});
+
+describe('the sources of alerts', () => {
+  const rule = (name: string) => `rule/iot-revocation-worker-prod-${name}`;
+  const fromTopic = [
+    'sns.amazonaws.com',
+    {
+      ArnEquals: { 'aws:SourceArn': deviceDefenderTopic },
+      ArnLike: { 'aws:SourceArn': { 'Fn::Sub': ownArn('sns', '*') } },
+    },
+  ];
+  const fromRule = (name: string) => [
+    'events.amazonaws.com',
+    {
+      ArnEquals: { 'aws:SourceArn': { 'Fn::Sub': ownArn('events', rule(name)) } },
+      StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } },
+    },
+  ];
+
+  /** Who may send to a queue as a service, and on what condition. */
+  function admitted(name: string, from: Template): readonly unknown[] {
+    const { PolicyDocument } = propertiesOf('AWS::SQS::QueuePolicy', `${name}QueuePolicy`, from);
+    return PolicyDocument.Statement.filter(({ Effect }) => Effect === 'Allow').map((statement) => {
+      expect(grants(statement)).toEqual([`sqs:SendMessage ${name}Queue`]);
+      return [statement.Principal?.Service, statement.Condition];
+    });
+  }
+
+  it('are none without parameters, and nobody is admitted', () => {
+    expect(idsOf('AWS::SNS::Subscription')).toEqual([]);
+    expect(idsOf('AWS::Events::Rule')).toEqual([]);
+    expect(Object.keys(template.Resources).filter((id) => id.includes('ndelivered'))).toEqual([]);
+    for (const name of [...lanes, 'DeadLetter']) expect(admitted(name, template)).toEqual([]);
+  });
+
+  it('are admitted to the lane’s queue one by one, of this account only', () => {
+    expect(admitted('Alert', tuned)).toEqual([fromTopic, fromRule('findings')]);
+    expect(admitted('Incident', tuned)).toEqual([fromRule('custom-action')]);
+    expect(admitted('Rotation', tuned)).toEqual([]);
+    expect(admitted('DeadLetter', tuned)).toEqual([]);
+  });
+
+  it('leave what they could not deliver in a queue of its own, which is watched', () => {
+    expect(admitted('Undelivered', tuned)).toEqual([
+      fromTopic,
+      fromRule('findings'),
+      fromRule('custom-action'),
+    ]);
+    const undelivered = { 'Fn::GetAtt': ['UndeliveredQueue', 'Arn'] };
+    for (const id of idsOf('AWS::Events::Rule', tuned)) {
+      expect(propertiesOf('AWS::Events::Rule', id, tuned).Targets).toMatchObject([
+        {
+          DeadLetterConfig: { Arn: undelivered },
+          RetryPolicy: { MaximumEventAgeInSeconds: 86_400, MaximumRetryAttempts: 185 },
+        },
+      ]);
+    }
+    expect(
+      propertiesOf('AWS::SNS::Subscription', 'DeviceDefenderSubscription', tuned).RedrivePolicy,
+    ).toEqual({ deadLetterTargetArn: undelivered });
+    expect(
+      references(propertiesOf('AWS::CloudWatch::Alarm', 'AlertsUndelivered', tuned)),
+    ).toContain('UndeliveredQueue');
+  });
+
+  it('are made after the policies that admit them, under the names that these go by', () => {
+    const ids = [...idsOf('AWS::SNS::Subscription', tuned), ...idsOf('AWS::Events::Rule', tuned)];
+    expect(ids).toHaveLength(3);
+    for (const id of ids) {
+      const { DependsOn, Properties } = tuned.Resources[id] ?? {};
+      const queues = references(Properties).filter((to) => to.endsWith('Queue'));
+      expect(DependsOn).toEqual(expect.arrayContaining(queues.map((queue) => `${queue}Policy`)));
+    }
+    expect(
+      ['SecurityHubImportedRule', 'SecurityHubCustomActionRule'].map(
+        (id) => `rule/${propertiesOf('AWS::Events::Rule', id, tuned).Name}`,
+      ),
+    ).toEqual([rule('findings'), rule('custom-action')]);
+  });
+
+  it('keep the SNS envelope, whose TopicArn tells the account', () => {
+    expect(
+      propertiesOf('AWS::SNS::Subscription', 'DeviceDefenderSubscription', tuned),
+    ).toMatchObject({
+      TopicArn: deviceDefenderTopic,
+      Protocol: 'sqs',
+      Endpoint: { 'Fn::GetAtt': ['AlertQueue', 'Arn'] },
+      RawMessageDelivery: false,
+    });
+  });
+
+  it('send a custom action to the alert lane, or to the incident lane on request', () => {
+    const lane = (from: Template) => {
+      const { EventPattern, Targets } = propertiesOf(
+        'AWS::Events::Rule',
+        'SecurityHubCustomActionRule',
+        from,
+      );
+      expect(EventPattern).toEqual({
+        source: ['aws.securityhub'],
+        'detail-type': ['Security Hub Findings - Custom Action'],
+        resources: [customAction],
+      });
+      return Targets.map(({ Arn }) => idOf(Arn));
+    };
+    expect(lane(tuned)).toEqual(['IncidentQueue']);
+    expect(lane(approving)).toEqual(['AlertQueue']);
+    expect(admitted('Alert', approving)).toHaveLength(1);
+    expect(admitted('Incident', approving)).toEqual([]);
+  });
+
+  it('end the packaging where a parameter is misspelt, instead of being absent', () => {
+    expect(refusal).toContain('ImportsSecurityHub');
+    expect(refusal).toContain('SecurityHubCustomActionRule');
+  });
+});
+
+describe('the rule for imported findings', () => {
+  /** As EventBridge would, for what the rule's pattern uses of its language. */
+  function letsThrough(pattern: unknown, value: unknown): boolean {
+    if (Array.isArray(value)) return value.some((one) => letsThrough(pattern, one));
+    if (Array.isArray(pattern)) {
+      return pattern.some((one: string | { readonly suffix: string }) =>
+        typeof one === 'string' ? value === one : String(value).endsWith(one.suffix),
+      );
+    }
+    return Object.entries(pattern as object).every(([key, inner]) =>
+      letsThrough(inner, (value as Readonly<Record<string, unknown>> | undefined)?.[key]),
+    );
+  }
+
+  /** Whether it lets a body through that this account and region send. */
+  function passes(body: string): boolean {
+    const rule = propertiesOf('AWS::Events::Rule', 'SecurityHubImportedRule', tuned);
+    const pattern = JSON.stringify(rule.EventPattern)
+      .replaceAll('{"Ref":"AWS::AccountId"}', '"123456789012"')
+      .replaceAll('{"Ref":"AWS::Region"}', '"eu-central-1"');
+    return letsThrough(JSON.parse(pattern), JSON.parse(body));
+  }
+
+  const deployment = { accountId: '123456789012', region: 'eu-central-1' };
+  const imported = alertNames.filter((name) => /^security-hub-(audit|detect)/.test(name));
+
+  it.each(imported)('lets %s through if anything is to be done about it', (name) => {
+    const body = alertBody(name);
+    if (read(body, 'alert', deployment).kind === 'intents') expect(passes(body)).toBe(true);
+    else expect(read(body, 'alert', deployment).kind).toBe('ignored');
+  });
+
+  it.each([
+    ['archived', { RecordState: 'ARCHIVED' }],
+    ['resolved', { Workflow: { Status: 'RESOLVED' } }],
+    ['suppressed', { Workflow: { Status: 'SUPPRESSED' } }],
+    ['another account’s', { AwsAccountId: '999999999999' }],
+    ['another region’s', { Region: 'us-east-1' }],
+    ['another product’s', { ProductArn: 'arn:aws:securityhub:eu-central-1::product/aws/macie' }],
+  ])('keeps out what is %s', (_, fields) => {
+    expect(passes(findingBody('security-hub-detect', {}))).toBe(true);
+    expect(passes(findingBody('security-hub-detect', fields))).toBe(false);
+  });
+
+  it('keeps out custom actions, which have a rule of their own', () => {
+    expect(passes(alertBody('security-hub-custom-action'))).toBe(false);
+  });
+});
+
+describe('the settings of alerts', () => {
+  it.each(lanes)('are the code’s own, unless a parameter is given: %s', (lane) => {
+    expect(configOf(lane).dryRun).toEqual(new Set());
+    expect(configOf(lane).ceilings).toEqual(readConfigOf({}).ceilings);
+    for (const name of ['DRY_RUN', 'INCIDENT', 'ALERT', 'ROTATION']) {
+      const full = name === 'DRY_RUN' ? name : `${name}_CEILING_PER_HOUR`;
+      expect(variable(lane, full)).toBeUndefined();
+    }
+    expect(configOf(lane, tuned).dryRun).toEqual(new Set(['alert', 'rotation']));
+    expect(configOf(lane, tuned).ceilings).toEqual({ incident: 1000, alert: 7 });
+  });
+
+  it('may be changed as the page about alerts shows', async () => {
+    const page = await readFile(join(repository, 'infra/ALERTS.md'), 'utf8');
+    const [, example = ''] = /```json\n(.*?)```/s.exec(page) ?? [];
+    const text = example.replace('<64 hexadecimal characters>', 'c0'.repeat(32));
+    expect(readPolicy(JSON.parse(text))).toMatchObject({
+      kind: 'policy',
+      policy: { strongest: { rotation: 'INACTIVE' }, mostThings: { alert: 3 } },
+    });
+  });
+
+  it('name a policy that lies in the artefact, and is the default until somebody changes it', async () => {
+    const { policyFile = '' } = configOf('Alert');
+    expect(artefact).toContain(policyFile);
+    const text = await readFile(join(repository, policyFile), 'utf8');
+    expect(readPolicy(JSON.parse(text))).toEqual({ kind: 'policy', policy: defaultPolicy });
   });
 });
 
@@ -356,18 +614,26 @@ describe('the alarms', () => {
 
   it('tell that a function works without the ledger', () => {
     const { Namespace, MetricName } = propertiesOf('AWS::CloudWatch::Alarm', 'LedgerAway');
-    const filters = idsOf('AWS::Logs::MetricFilter').map((id) =>
-      propertiesOf('AWS::Logs::MetricFilter', id),
+    expect(countedEvents(Namespace, MetricName)).toEqual(
+      lanes.map((lane) => [`Revoke${lane}LogGroup`, '{ $.event = "ledger-away" }']),
     );
-    expect(filters.map(({ LogGroupName }) => idOf(LogGroupName)).toSorted()).toEqual(
-      lanes.map((lane) => `Revoke${lane}LogGroup`).toSorted(),
+  });
+
+  it.each(lanes)('tell that a lane is held, for as long as it is told once an hour: %s', (lane) => {
+    const alarm = propertiesOf('AWS::CloudWatch::Alarm', `${lane}Held`);
+    const { Namespace, MetricName, Period = 0, EvaluationPeriods = 0, DatapointsToAlarm } = alarm;
+    expect(countedEvents(Namespace, MetricName)).toEqual([
+      [`Revoke${lane}LogGroup`, '{ $.event = "brake" }'],
+    ]);
+    expect(DatapointsToAlarm).toBe(1);
+    expect(Period * EvaluationPeriods).toBeGreaterThan(windowMs / 1000);
+  });
+
+  it('tell that a function brakes alone', () => {
+    const { Namespace, MetricName } = propertiesOf('AWS::CloudWatch::Alarm', 'BrakeAlone');
+    expect(countedEvents(Namespace, MetricName)).toEqual(
+      lanes.map((lane) => [`Revoke${lane}LogGroup`, '{ $.event = "brake-alone" }']),
     );
-    for (const { FilterPattern, MetricTransformations } of filters) {
-      expect(FilterPattern).toBe('{ $.event = "ledger-away" }');
-      expect(MetricTransformations).toEqual([
-        { MetricNamespace: Namespace, MetricName, MetricValue: '1' },
-      ]);
-    }
   });
 
   it('keep the stages apart', () => {
@@ -378,14 +644,14 @@ describe('the alarms', () => {
   });
 
   it('notify the topic that the parameter names, or nobody', () => {
-    const ids = idsOf('AWS::CloudWatch::Alarm');
-    const actions = (from: Template) =>
-      ids.map((id) => propertiesOf('AWS::CloudWatch::Alarm', id, from).AlarmActions['Fn::If']);
-    const nobody = { Ref: 'AWS::NoValue' };
-    expect(actions(template)).toEqual(ids.map(() => ['HasAlarmTopic', [''], nobody]));
-    expect(template.Conditions['HasAlarmTopic']).toEqual(not({ 'Fn::Equals': ['', ''] }));
-    expect(actions(tuned)).toEqual(ids.map(() => ['HasAlarmTopic', [topicArn], nobody]));
-    expect(tuned.Conditions['HasAlarmTopic']).toEqual(not({ 'Fn::Equals': [topicArn, ''] }));
+    const actions = (from: Template) => {
+      const ids = idsOf('AWS::CloudWatch::Alarm', from);
+      return ids.map((id) => propertiesOf('AWS::CloudWatch::Alarm', id, from).AlarmActions);
+    };
+    expect(new Set(actions(template))).toEqual(new Set([undefined]));
+    expect(new Set(actions(tuned).map((one) => JSON.stringify(one)))).toEqual(
+      new Set([JSON.stringify([topicArn])]),
+    );
   });
 });
 
@@ -442,7 +708,7 @@ async function packageCopy(
   );
   const json = await readFile(join(output, 'cloudformation-template-update-stack.json'), 'utf8');
   return {
-    template: JSON.parse(json) as Template,
+    template: inEffect(JSON.parse(json) as Packaged),
     artefact: zipEntries(await readFile(join(output, 'iot-revocation-worker.zip'))),
   };
 }
@@ -461,15 +727,62 @@ function zipEntries(zip: Buffer): readonly string[] {
   return names;
 }
 
+/** The template as CloudFormation reads it: what its conditions leave out is gone. */
+function inEffect({ Resources, Outputs, Conditions }: Packaged): Template {
+  type Operands = readonly unknown[];
+
+  function holds(condition: unknown): boolean {
+    const [[kind, value] = []] = Object.entries(condition as object) as [string, Operands][];
+    if (kind === 'Condition') return holds(Conditions[String(value)]);
+    if (value === undefined) throw new Error('there is no such condition');
+    if (kind === 'Fn::Equals') return value[0] === value[1];
+    if (kind === 'Fn::Not') return !holds(value[0]);
+    if (kind === 'Fn::And') return value.every(holds);
+    if (kind === 'Fn::Or') return value.some(holds);
+    throw new Error(`a condition of another kind: ${kind}`);
+  }
+
+  function resolved(value: unknown): unknown {
+    if (typeof value !== 'object' || value === null) return value;
+    if ('Fn::If' in value) {
+      const [name, then, otherwise] = value['Fn::If'] as Operands;
+      return resolved(holds({ Condition: name }) ? then : otherwise);
+    }
+    if (Array.isArray(value)) return value.map(resolved).filter(isValue);
+    const entries = Object.entries(value).map(([key, inner]) => [key, resolved(inner)] as const);
+    return Object.fromEntries(entries.filter(([, inner]) => isValue(inner)));
+  }
+
+  const isValue = (value: unknown): boolean => JSON.stringify(value) !== '{"Ref":"AWS::NoValue"}';
+
+  const kept = (all: Readonly<Record<string, { readonly Condition?: string }>>): unknown =>
+    resolved(
+      Object.fromEntries(
+        Object.entries(all).filter(
+          ([, { Condition }]) => Condition === undefined || holds({ Condition }),
+        ),
+      ),
+    );
+
+  return { Resources: kept(Resources), Outputs: kept(Outputs) } as Template;
+}
+
 // Reading the template
 
 interface Template {
   readonly Resources: Readonly<Record<string, Resource>>;
-  readonly Outputs: Readonly<Record<string, { readonly Value: unknown }>>;
+  readonly Outputs: Readonly<Record<string, Output>>;
+}
+interface Packaged extends Template {
   readonly Conditions: Readonly<Record<string, unknown>>;
+}
+interface Output {
+  readonly Condition?: string;
+  readonly Value: unknown;
 }
 interface Resource {
   readonly Type: string;
+  readonly Condition?: string;
   readonly DependsOn?: string | readonly string[];
   readonly Properties: object;
 }
@@ -508,6 +821,8 @@ interface Statement {
   readonly Effect: string;
   readonly Action: string | readonly string[];
   readonly Resource: unknown;
+  readonly Principal?: { readonly Service?: string };
+  readonly Condition?: unknown;
 }
 interface QueuePolicy {
   readonly Queues: readonly unknown[];
@@ -522,13 +837,25 @@ interface Alarm {
   readonly Namespace?: string;
   readonly MetricName?: string;
   readonly Threshold: number;
-  readonly AlarmActions: { readonly 'Fn::If': unknown };
+  readonly Period?: number;
+  readonly EvaluationPeriods?: number;
+  readonly DatapointsToAlarm?: number;
+  readonly AlarmActions?: readonly unknown[];
 }
 
 interface MetricFilter {
   readonly LogGroupName: unknown;
   readonly FilterPattern: string;
   readonly MetricTransformations: readonly unknown[];
+}
+
+interface Subscription {
+  readonly RedrivePolicy: unknown;
+}
+interface EventsRule {
+  readonly Name: string;
+  readonly EventPattern: unknown;
+  readonly Targets: readonly { readonly Arn: unknown }[];
 }
 
 interface Properties {
@@ -541,6 +868,8 @@ interface Properties {
   readonly 'AWS::Logs::MetricFilter': MetricFilter;
   readonly 'AWS::CloudWatch::Alarm': Alarm;
   readonly 'AWS::DynamoDB::Table': object;
+  readonly 'AWS::SNS::Subscription': Subscription;
+  readonly 'AWS::Events::Rule': EventsRule;
 }
 
 function propertiesOf<T extends keyof Properties>(
@@ -553,8 +882,8 @@ function propertiesOf<T extends keyof Properties>(
   return resource.Properties as Properties[T];
 }
 
-function idsOf(type: string): string[] {
-  return Object.keys(template.Resources).filter((id) => template.Resources[id]?.Type === type);
+function idsOf(type: string, from: Template = template): string[] {
+  return Object.keys(from.Resources).filter((id) => from.Resources[id]?.Type === type);
 }
 
 function functionOf(lane: Lane): LambdaFunction {
@@ -580,13 +909,19 @@ function configOf(lane: Lane, from: Template = template): Config {
     `Revoke${lane}LambdaFunction`,
     from,
   );
-  const environment = Object.entries(Environment.Variables).flatMap(([name, given]) => {
-    const value = chosen(given, from);
-    if (typeof value === 'string') return [[name, value]];
-    const ref = idOf(value) ?? '';
-    return ref === 'AWS::NoValue' ? [] : [[name, deployed(ref)]];
-  });
-  const reading = readConfig(Object.fromEntries(environment), 'eu-west-1');
+  const environment = Object.entries(Environment.Variables).map(([name, value]) => [
+    name,
+    typeof value === 'string' ? value : deployed(idOf(value) ?? ''),
+  ]);
+  return readConfigOf(Object.fromEntries(environment) as Readonly<Record<string, string>>);
+}
+
+function readConfigOf(environment: Readonly<Record<string, string>>): Config {
+  const least = {
+    ALERT_QUEUE_URL: deployed('AlertQueue'),
+    DEAD_LETTER_QUEUE_URL: deployed('DeadLetterQueue'),
+  };
+  const reading = readConfig({ ...least, ...environment }, 'eu-west-1');
   if (reading.kind === 'problems') throw new Error(reading.problems.join('; '));
   return reading.config;
 }
@@ -598,16 +933,20 @@ function deployed(ref: string): string {
   return `https://sqs.eu-west-1.amazonaws.com/111122223333/${ref}`;
 }
 
-/** What a `Fn::If` comes to. Its condition is one of ours: that a parameter is not empty. */
-function chosen(value: unknown, from: Template): unknown {
-  if (typeof value !== 'object' || value === null || !('Fn::If' in value)) return value;
-  const [name, then, otherwise] = value['Fn::If'] as readonly [string, unknown, unknown];
-  const isEmpty = JSON.stringify(not({ 'Fn::Equals': ['', ''] }));
-  return JSON.stringify(from.Conditions[name]) === isEmpty ? otherwise : then;
+/** The log groups whose events a metric counts, each with its filter. */
+function countedEvents(Namespace: unknown, MetricName: unknown): readonly unknown[] {
+  const counting = [{ MetricNamespace: Namespace, MetricName, MetricValue: '1' }];
+  return idsOf('AWS::Logs::MetricFilter')
+    .map((id) => propertiesOf('AWS::Logs::MetricFilter', id))
+    .filter(
+      ({ MetricTransformations }) =>
+        JSON.stringify(MetricTransformations) === JSON.stringify(counting),
+    )
+    .map(({ LogGroupName, FilterPattern }) => [idOf(LogGroupName), FilterPattern]);
 }
 
 function shareOf(lane: Lane): number {
-  return Number(chosen(variable(lane, 'QUOTA_SHARE'), template));
+  return Number(variable(lane, 'QUOTA_SHARE'));
 }
 
 function variable(lane: Lane, name: string, from: Template = template): unknown {
@@ -650,6 +989,7 @@ function arnOf(resource: unknown): string {
   return String(resource);
 }
 
-function not(condition: object): object {
-  return { 'Fn::Not': [condition] };
+/** An ARN of this account and region, as `Fn::Sub` spells it. */
+function ownArn(service: string, resource: string): string {
+  return `arn:\${AWS::Partition}:${service}:\${AWS::Region}:\${AWS::AccountId}:${resource}`;
 }

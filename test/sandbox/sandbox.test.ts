@@ -23,6 +23,7 @@ describe('a sandbox', () => {
       AWS_ACCESS_KEY_ID: 'sandbox',
       AWS_SECRET_ACCESS_KEY: 'sandbox',
       AWS_ENDPOINT_URL_SQS: queues.endpoint,
+      AWS_ENDPOINT_URL_SNS: queues.endpoint,
       AWS_ENDPOINT_URL_IOT: iot.endpoint,
       AWS_ENDPOINT_URL_DYNAMODB: ledger.endpoint,
       AWS_ACCOUNT_ID: '000000000000',
@@ -30,6 +31,7 @@ describe('a sandbox', () => {
       ALERT_QUEUE_URL: queues.urls.alert,
       ROTATION_QUEUE_URL: queues.urls.rotation,
       DEAD_LETTER_QUEUE_URL: queues.urls.deadLetter,
+      ALERT_TOPIC_ARN: 'arn:aws:sns:eu-west-1:000000000000:iot-revocation-alerts',
       LEDGER_TABLE: ledger.table,
     });
   });
