@@ -6,7 +6,7 @@ import { call, feedbackOf, isTransient, type CallResult, type Certificates } fro
 import type { Clock, Random } from './clock.ts';
 import { decide } from './decision.ts';
 import type { Held } from './held.ts';
-import type { Lane } from './lane.ts';
+import { moreUrgent, type Lane } from './lane.ts';
 import { coveredEntryOf, entryOf, proofOf } from './ledger-entry.ts';
 import type { Ledger, Proof } from './ledger.ts';
 import type { Message } from './message.ts';
@@ -126,6 +126,15 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
     for (const late of update.late) void settle(late.request, late.message).then(late.settle);
   }
 
+  /** Whoever was urgent and has left takes the urgency along. */
+  function rankAgain(update: Update): void {
+    const present = [...update.joined, ...update.late].map(({ message }) => message.lane);
+    if (present.length === 0) return;
+    loads[update.lane]--;
+    update.lane = present.reduce(moreUrgent);
+    loads[update.lane]++;
+  }
+
   function close(update: Update): void {
     updates.delete(update.certificateId);
     loads[update.lane]--;
@@ -141,6 +150,7 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
       return decide(request, message.sentAtMs, ledger, update).kind === 'covered';
     });
     update.joined = update.joined.filter((joiner) => !served.includes(joiner));
+    rankAgain(update);
     // At once: whoever came now would join an update that no longer has a call.
     if (update.joined.length === 0) close(update);
     for (const { request, message, settle: tell } of served) {
@@ -214,6 +224,7 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
     const back = [...update.joined, ...update.late].filter(isHeld);
     update.joined = update.joined.filter((joiner) => !isHeld(joiner));
     update.late = update.late.filter((joiner) => !isHeld(joiner));
+    rankAgain(update);
     const isNeeded = update.joined.length + update.late.length > 0;
     if (!isNeeded) close(update);
     for (const { message, settle: tell } of back) {
