@@ -6,7 +6,7 @@ import type { Log } from './event.ts';
 import type { Lane } from './lane.ts';
 import type { TableAnswer } from './shared-ledger.ts';
 import { within } from './time-limit.ts';
-import { emptyWindow, merge, type Window } from './window.ts';
+import { emptyWindow, type Window } from './window.ts';
 
 /**
  * What becomes of a window; undefined, if it stays as it is because of the ceiling. It may be asked
@@ -61,8 +61,6 @@ export interface Versioned {
 
 export interface SharedBrakeStorePorts {
   readonly table: BrakeTable;
-  /** So many processes share the table at most, as far as is known. */
-  readonly processes: number;
   readonly log: Log;
   readonly clock: Clock;
 }
@@ -72,6 +70,9 @@ const limitMs = 1000;
 
 /** Others' changes that may come between ours in that time. */
 const mostConflicts = 50;
+
+/** A table that has answered for so long is well again, ms. */
+const steadyMs = 10_000;
 
 /** Somebody's change, and whom to tell what came of it. */
 interface Asked {
@@ -86,24 +87,17 @@ interface Turned {
 }
 
 /**
- * Windows that processes share. While the table fails, each goes on by what it knows itself, with its
- * part of the ceiling; what it lets go meanwhile is counted once the table is back.
+ * Windows that processes share. While the table fails, nobody knows what the others let go, so nothing
+ * goes: a lane with a ceiling is held until the table answers. The lanes without one go on.
  *
  * A process takes one turn at a lane's window at a time, with the changes of all who have come by then:
  * they would only get in each other's way, and DynamoDB counts every write of the whole window.
  */
-export function createSharedBrakeStore(ports: SharedBrakeStorePorts): BrakeStore {
-  const { table, processes, log, clock } = ports;
+export function createSharedBrakeStore({ table, log, clock }: SharedBrakeStorePorts): BrakeStore {
   /** Who waits for the next turn, of each lane that has one under way. */
   const waiting = new Map<Lane, Asked[]>();
-  /** What this process knows of each lane. */
-  const known = new Map<Lane, Window>();
-  /** What it has let go alone, and the table does not know. */
-  const untold = new Map<Lane, ReadonlyMap<string, number>>();
-  let isAlone = false;
-  /** Turns of all lanes so far, and how many of them had begun when the table failed last. */
-  let turns = 0;
-  let turnsBefore = 0;
+  let failedAtMs = -Infinity;
+  let isAway = false;
 
   async function takeTurns(lane: Lane, first: Asked): Promise<void> {
     for (let turn = [first]; turn.length > 0; turn = waiting.get(lane) ?? []) {
@@ -129,25 +123,16 @@ export function createSharedBrakeStore(ports: SharedBrakeStorePorts): BrakeStore
     lane: Lane,
     changes: readonly Change[],
   ): Promise<Turned & { readonly part: number }> {
-    const number = ++turns;
     const over = new AbortController();
     const asking = reviseTable(lane, changes, over.signal);
     const answer = await within(limitMs, clock, asking, tooSlow);
-    over.abort();
-    if (answer.kind === 'failed') {
-      if (!isAlone) tellAlone(lane, answer.failure);
-      isAlone = true;
-      turnsBefore = turns;
-      return { ...reviseAlone(lane, changes), part: 1 / processes };
+    over.abort('the turn is over');
+    if (answer.kind === 'answered') {
+      tellBack(lane);
+      return { ...answer.value, part: 1 };
     }
-    // What another lane asked before the table failed tells nothing new.
-    if (isAlone && number > turnsBefore) {
-      log.write('info', { event: 'brake-shared', lane }, 'the brake is shared again');
-      isAlone = false;
-    }
-    known.set(lane, answer.value.window);
-    untold.delete(lane);
-    return { ...answer.value, part: 1 };
+    tellAway(lane, answer.failure);
+    return { window: emptyWindow, refused: changes.map(() => true), part: 0 };
   }
 
   async function reviseTable(
@@ -158,13 +143,10 @@ export function createSharedBrakeStore(ports: SharedBrakeStorePorts): BrakeStore
     for (let conflicts = 0; conflicts < mostConflicts; conflicts++) {
       const read = await table.read(lane);
       if (read.kind === 'failed') return read;
-      // Too late: these changes have been made otherwise.
+      // Too late: those who asked have been told that nothing goes.
       if (over.aborted) return tooSlow();
       const { window, version } = read.value;
-      const all = merge(window, untold.get(lane) ?? new Map());
-      // Should the answer to what follows be lost, this much is known.
-      known.set(lane, all);
-      const turned = turn(all, changes, 1);
+      const turned = turn(window, changes, 1);
       if (turned.window === window) return { kind: 'answered', value: turned };
       const told = await table.replace(lane, { window: turned.window, version });
       if (told.kind === 'failed') return told;
@@ -174,23 +156,21 @@ export function createSharedBrakeStore(ports: SharedBrakeStorePorts): BrakeStore
     return { kind: 'failed', failure: { kind: 'contested', name: 'Conflict', message } };
   }
 
-  function reviseAlone(lane: Lane, changes: readonly Change[]): Turned {
-    const before = known.get(lane) ?? emptyWindow;
-    const turned = turn(before, changes, 1 / processes);
-    const fresh = [...turned.window.admitted].filter(
-      ([key, atMs]) => before.admitted.get(key) !== atMs,
-    );
-    untold.set(lane, new Map([...(untold.get(lane) ?? []), ...fresh]));
-    known.set(lane, turned.window);
-    return turned;
-  }
-
-  function tellAlone(lane: Lane, { kind: failureKind, name, message }: Failure): void {
+  function tellAway(lane: Lane, { kind: failureKind, name, message }: Failure): void {
+    failedAtMs = clock.now();
+    if (isAway) return;
+    isAway = true;
     log.write(
       'warn',
-      { event: 'brake-alone', lane, failureKind, cause: `${name}: ${message}`, processes },
-      'the brake cannot ask the ledger table; this process goes on with its part of the ceiling',
+      { event: 'brake-away', lane, failureKind, cause: `${name}: ${message}` },
+      'the ledger table does not say what the lane has let go; it is held until the table answers',
     );
+  }
+
+  function tellBack(lane: Lane): void {
+    if (!isAway || clock.now() < failedAtMs + steadyMs) return;
+    isAway = false;
+    log.write('info', { event: 'brake-back', lane }, 'the ledger table counts for the brake again');
   }
 
   return {

@@ -56,7 +56,10 @@ interface Holding {
 export function createBrake(ports: BrakePorts): Brake {
   const { ceilings, store, wallClock, clock, log, stopping } = ports;
   const holding = new Map<Lane, Holding>();
-  /** When an error told of it last, ms on our clock; within the hour that it is for, it is no news. */
+  /**
+   * When an error told of it last, ms on our clock; within the hour that it is for, it is no news. That
+   * the table is away has been told by its store.
+   */
   const toldAtMs = new Map<Lane, number>();
 
   function hold(lane: Lane, ceiling: number, { window, part }: Revised): void {
@@ -69,6 +72,7 @@ export function createBrake(ports: BrakePorts): Brake {
       lookedAtMs: clock.now(),
     };
     holding.set(lane, held);
+    if (most === 0) return;
     if (clock.now() < (toldAtMs.get(lane) ?? -Infinity) + windowMs) return;
     toldAtMs.set(lane, clock.now());
     log.write(
@@ -166,7 +170,7 @@ function keyOf(certificateId: string): string {
   return certificateId.slice(0, 10) + certificateId.slice(-10);
 }
 
-/** None, if there are more processes than certificates: then nobody lets one go without the others. */
+/** None, while nobody can tell what the others have let go. */
 function partOf(ceiling: number, part: number): number {
   return Math.floor(ceiling * part);
 }
@@ -180,6 +184,9 @@ function stayOf(lane: Lane, held: Holding | undefined, ceiling: number | undefin
 }
 
 function reached(lane: Lane, { most }: Holding, ceiling: number | undefined): string {
+  if (most === 0) {
+    return `the ledger table does not tell what the ${lane} lane has let go of its ceiling of ${ceiling} certificates an hour`;
+  }
   return most === ceiling
     ? `the ${lane} lane has reached its ceiling of ${ceiling} certificates an hour`
     : `the ${lane} lane has reached this process’s part (${most}) of its ceiling of ${ceiling} certificates an hour`;

@@ -10,10 +10,10 @@ export interface Window {
 export const emptyWindow: Window = { admitted: new Map() };
 
 /**
- * The rolling time that a ceiling is for, ms: an hour, and how much later than it was let go a call may
- * reach AWS, or another host's clock may be.
+ * The rolling time that a ceiling is for, ms: an hour; how much later than it was let go a call may reach
+ * AWS; and five minutes by which the clocks of hosts that share a window may differ.
  */
-export const windowMs = 3_615_000;
+export const windowMs = 3_900_000;
 
 /** A person lifts the brake for so long at most, ms: what is lifted for ever is forgotten. */
 export const longestLiftMs = 86_400_000;
@@ -46,13 +46,6 @@ export function roomFromMs(window: Window, ceiling: number, nowMs: number): numb
 /** Distinct certificates that count at this time. */
 export function countOf(window: Window, nowMs: number): number {
   return recentOf(window, nowMs).size;
-}
-
-/** The window with what was let go beside it; the same one, if it knows all of that. */
-export function merge(window: Window, other: Window['admitted']): Window {
-  const { admitted } = window;
-  const news = [...other].filter(([key, atMs]) => (admitted.get(key) ?? -Infinity) < atMs);
-  return news.length === 0 ? window : { ...window, admitted: new Map([...admitted, ...news]) };
 }
 
 function isLifted({ liftedUntilMs = -Infinity }: Window, nowMs: number): boolean {

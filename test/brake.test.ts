@@ -46,6 +46,10 @@ function setup(ceilings: Ceilings = { alert: 2 }, part = 1) {
       for (const n of certificates) gone.push((await admit(brake, lane, n)) === undefined);
       return gone;
     },
+    kept: async (lane: Lane): Promise<readonly string[]> => {
+      const { window } = await memory.revise(lane, () => undefined);
+      return [...window.admitted.keys()];
+    },
     lift: async (lane: Lane, forMs: number): Promise<void> => {
       await memory.revise(lane, (window) => ({ ...window, liftedUntilMs: wallClock() + forMs }));
     },
@@ -82,12 +86,19 @@ describe('a lane with a ceiling', () => {
     expect(await goes('alert', 0, 0, 1, 2, 3)).toEqual([true, true, true, false, false]);
   });
 
+  test('keeps twenty characters of an id, from both of its ends', async () => {
+    const { goes, kept } = setup();
+    await goes('alert', 0xabc);
+    const id = certificateIdOf(0xabc);
+    expect(await kept('alert')).toEqual([id.slice(0, 10) + id.slice(54)]);
+  });
+
   test('tells why one has to stay, and until when', async () => {
     const { brake, goes } = setup();
     await goes('alert', 0, 1);
     expect(await admit(brake, 'alert', 2)).toEqual({
       cause:
-        'the alert lane has reached its ceiling of 2 certificates an hour; there is room again at 2026-11-21T04:00:15.000Z',
+        'the alert lane has reached its ceiling of 2 certificates an hour; there is room again at 2026-11-21T04:05:00.000Z',
     });
   });
 
@@ -195,7 +206,7 @@ describe('a loud event', () => {
         ceilingPerHour: 2,
         certificates: 2,
         heldSince: '2026-11-21T03:01:00.000Z',
-        heldUntil: '2026-11-21T04:00:15.000Z',
+        heldUntil: '2026-11-21T04:05:00.000Z',
       },
     ]);
   });
@@ -310,11 +321,13 @@ describe('a process that may let only a part of the ceiling go', () => {
     ]);
   });
 
-  test('lets nothing go where there are more processes than certificates', async () => {
+  test('lets nothing go while that is none', async () => {
     const { brake, log } = setup({ alert: 3 }, 1 / 4);
     expect((await admit(brake, 'alert', 0))?.cause).toBe(
-      'the alert lane has reached this process’s part (0) of its ceiling of 3 certificates an hour; there is room again once the ledger table answers',
+      'the ledger table does not tell what the alert lane has let go of its ceiling of 3 certificates an hour; there is room again once the ledger table answers',
     );
-    expect(log.of('brake')[0]).not.toHaveProperty('heldUntil');
+    expect(brake.holds('alert')).toBe(true);
+    // Its store tells why.
+    expect(log.of('brake')).toEqual([]);
   });
 });

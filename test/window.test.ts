@@ -1,14 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  admit,
-  countOf,
-  emptyWindow,
-  merge,
-  roomFromMs,
-  windowMs,
-  type Window,
-} from '../src/window.ts';
+import { admit, countOf, emptyWindow, roomFromMs, windowMs, type Window } from '../src/window.ts';
 
 const start = Date.UTC(2026, 10, 21, 3);
 
@@ -140,19 +132,6 @@ describe('the time from which there is room', () => {
 
 test('what counts is what went within the hour', () => {
   expect(countOf(windowOf({ a: start, b: start + 1 }), start + windowMs)).toBe(1);
-});
-
-describe('a window and what went beside it', () => {
-  test('are one, where each certificate counts from its later time', () => {
-    const window: Window = { ...windowOf({ a: 5, b: 5 }), liftedUntilMs: 9 };
-    const beside = windowOf({ a: 4, b: 6, c: 1 }).admitted;
-    expect(merge(window, beside)).toEqual({ ...windowOf({ a: 5, b: 6, c: 1 }), liftedUntilMs: 9 });
-  });
-
-  test('are the window itself, if it knows all that', () => {
-    const window = windowOf({ a: 5, b: 5 });
-    expect(merge(window, windowOf({ a: 5, b: 4 }).admitted)).toBe(window);
-  });
 });
 
 function windowOf(admitted: Readonly<Record<string, number>>): Window {

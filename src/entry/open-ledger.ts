@@ -19,7 +19,7 @@ export interface OpenLedger {
 
 /** Undefined where LEDGER_TABLE names none. */
 export function openLedger(
-  { ledgerTable: table, processes }: Config,
+  { ledgerTable: table }: Config,
   deployment: Deployment,
   log: Log,
 ): OpenLedger | undefined {
@@ -32,7 +32,6 @@ export function openLedger(
   });
   const brakeStore = createSharedBrakeStore({
     table: createBrakeTable(client, { table, deployment, wallClock: Date.now }),
-    processes,
     log,
     clock: systemClock,
   });

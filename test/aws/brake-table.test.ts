@@ -323,10 +323,10 @@ function sizeOfValue({ S, N, M }: AttributeValue): number {
 
 describe('processes that share a table', () => {
   /** A process, whose time limits are never over. */
-  function processAt(dynamo: Dynamo, processes: number, ceiling: number) {
+  function processAt(dynamo: Dynamo, ceiling: number) {
     const { table } = tableAt(dynamo);
     const [clock, log] = [createVirtualClock(), createFakeLog()];
-    const store = createSharedBrakeStore({ table, processes, log, clock });
+    const store = createSharedBrakeStore({ table, log, clock });
     const brake = createBrake({
       ceilings: { alert: ceiling },
       store,
@@ -347,7 +347,7 @@ describe('processes that share a table', () => {
     '%i of them let exactly %i certificates go, of %i that each asks for at once',
     async (processes, ceiling, each) => {
       const dynamo = await startDynamo();
-      const all = Array.from({ length: processes }, () => processAt(dynamo, processes, ceiling));
+      const all = Array.from({ length: processes }, () => processAt(dynamo, ceiling));
       const gone = await Promise.all(
         all.flatMap(({ brake }, p) =>
           Array.from({ length: each }, async (_, n) => {
@@ -357,14 +357,14 @@ describe('processes that share a table', () => {
         ),
       );
       expect(gone.filter(Boolean)).toHaveLength(ceiling);
-      expect(all.flatMap(({ log }) => log.of('brake-alone'))).toEqual([]);
+      expect(all.flatMap(({ log }) => log.of('brake-away'))).toEqual([]);
       expect((await read(tableAt(dynamo).table)).window.admitted.size).toBe(ceiling);
     },
   );
 
   test('count a certificate once, whoever lets it go', async () => {
     const dynamo = await startDynamo();
-    const [one, other] = [processAt(dynamo, 2, 5), processAt(dynamo, 2, 5)];
+    const [one, other] = [processAt(dynamo, 5), processAt(dynamo, 5)];
     const ids = Array.from({ length: 5 }, (_, n) => idOf(n));
     for (const { brake } of [one, other, one]) {
       const stays = await Promise.all(ids.map((id) => brake.admit('alert', id)));
@@ -375,7 +375,7 @@ describe('processes that share a table', () => {
 
   test('write once for all that are asked at the same time', async () => {
     const dynamo = await startDynamo();
-    const { brake } = processAt(dynamo, 1, 100);
+    const { brake } = processAt(dynamo, 100);
     await Promise.all(Array.from({ length: 50 }, (_, n) => brake.admit('alert', idOf(n))));
     expect(dynamo.counts()).toEqual({ GetItem: 2, PutItem: 2 });
   });
@@ -384,7 +384,7 @@ describe('processes that share a table', () => {
     const { dynamo, table } = await setup();
     const window = admit(emptyWindow, idOf(0), 1, at) ?? emptyWindow;
     await replace(table, { window, version: 0 });
-    const { brake, log } = processAt(dynamo, 1, 1);
+    const { brake, log } = processAt(dynamo, 1);
     expect(await brake.admit('alert', idOf(1))).toMatchObject({ cause: expect.any(String) });
     expect(log.of('brake')).toHaveLength(1);
   });

@@ -629,10 +629,10 @@ describe('the alarms', () => {
     expect(Period * EvaluationPeriods).toBeGreaterThan(windowMs / 1000);
   });
 
-  it('tell that a function brakes alone', () => {
-    const { Namespace, MetricName } = propertiesOf('AWS::CloudWatch::Alarm', 'BrakeAlone');
+  it('tell that a function cannot ask what others have let go', () => {
+    const { Namespace, MetricName } = propertiesOf('AWS::CloudWatch::Alarm', 'BrakeAway');
     expect(countedEvents(Namespace, MetricName)).toEqual(
-      lanes.map((lane) => [`Revoke${lane}LogGroup`, '{ $.event = "brake-alone" }']),
+      lanes.map((lane) => [`Revoke${lane}LogGroup`, '{ $.event = "brake-away" }']),
     );
   });
 
