@@ -2,6 +2,7 @@
 // after it was sent, and it never joins one that has already started.
 
 import type { Ledger, Proof } from './ledger.ts';
+import type { Message } from './message.ts';
 import type { Request } from './request.ts';
 import type { Update } from './update.ts';
 
@@ -14,12 +15,12 @@ export type Decision =
   | { readonly kind: 'open' };
 
 export function decide(
-  request: Pick<Request, 'certificateId' | 'newStatus'>,
-  sentAtMs: number,
+  { certificateId, newStatus }: Pick<Request, 'certificateId' | 'newStatus'>,
+  { sentAtMs, messageId }: Pick<Message, 'sentAtMs' | 'messageId'>,
   ledger: Pick<Ledger, 'covering'>,
   update: Update | undefined,
 ): Decision {
-  const proof = ledger.covering(request.certificateId, request.newStatus, sentAtMs);
+  const proof = ledger.covering(certificateId, newStatus, sentAtMs, messageId);
   if (proof !== undefined) return { kind: 'covered', proof };
   return update === undefined ? { kind: 'open' } : { kind: 'join', update };
 }

@@ -81,7 +81,7 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
   }
 
   async function outcomeOf(request: Request, message: Message): Promise<Outcome> {
-    const decision = decide(request, message.sentAtMs, ledger, updates.get(request.certificateId));
+    const decision = decide(request, message, ledger, updates.get(request.certificateId));
     if (decision.kind === 'covered') return coverWith(decision.proof, request, message);
     const stay = brake?.stays(message.lane, request.certificateId);
     if (stay !== undefined) return heldBack(stay);
@@ -144,10 +144,10 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
   async function recall(update: Update, shared: SharedLedger): Promise<void> {
     for (const proof of await shared.recall(update.certificateId)) {
       const isSound = proof.watermarkMs < held.newestMs() + newestProofMs;
-      ledger.record(update.certificateId, isSound ? proof : { ...proof, watermarkMs: -Infinity });
+      ledger.record(update.certificateId, isSound ? proof : withoutForce(proof));
     }
     const served = update.joined.filter(({ request, message }) => {
-      return decide(request, message.sentAtMs, ledger, update).kind === 'covered';
+      return decide(request, message, ledger, update).kind === 'covered';
     });
     update.joined = update.joined.filter((joiner) => !served.includes(joiner));
     rankAgain(update);
@@ -221,13 +221,13 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
    */
   function passes(update: Update, stays: ReadonlyMap<Lane, Stay | undefined>): boolean {
     const isHeld = ({ message }: Joiner): boolean => stays.get(message.lane) !== undefined;
-    const back = [...update.joined, ...update.late].filter(isHeld);
+    const all = [...update.joined, ...update.late];
     update.joined = update.joined.filter((joiner) => !isHeld(joiner));
     update.late = update.late.filter((joiner) => !isHeld(joiner));
     rankAgain(update);
     const isNeeded = update.joined.length + update.late.length > 0;
     if (!isNeeded) close(update);
-    for (const { message, settle: tell } of back) {
+    for (const { message, settle: tell } of all) {
       const stay = stays.get(message.lane);
       if (stay !== undefined) tell(heldBack(stay, update.story));
     }
@@ -250,7 +250,7 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
   return {
     settle,
     covered: (request, message) => {
-      const decision = decide(request, message.sentAtMs, ledger, undefined);
+      const decision = decide(request, message, ledger, undefined);
       return decision.kind === 'covered' ? coverWith(decision.proof, request, message) : undefined;
     },
     load: (lane) => loads[lane],
@@ -288,6 +288,11 @@ function heldBack({ cause }: Stay, call?: CallStory): Outcome {
  */
 function mayBeOurDoing({ request }: Joiner): boolean {
   return request.origin?.format === 'device-defender-audit';
+}
+
+/** It covers nobody, and yet it is remembered that the certificate was seen REVOKED. */
+function withoutForce(proof: Proof): Proof {
+  return { ...proof, watermarkMs: -Infinity, messageId: '' };
 }
 
 function stopCause(stopping: AbortSignal): string {

@@ -16,16 +16,23 @@ export type SendBack = (lane: Lane, bodies: readonly string[]) => Promise<readon
 /** Batches that are sent at the same time. */
 const sideBySide = 5;
 
-/** Makes a message of each request. It does not reject. */
+/**
+ * Makes a message of each request. It does not reject.
+ *
+ * @param stopping from its abort on nothing more is sent; what was is sent again when the origin returns
+ */
 export async function expand(
   requests: readonly Request[],
   lane: Lane,
   sendBack: SendBack,
+  stopping: AbortSignal,
 ): Promise<Outcome> {
-  const batches = inBatches(requests.map(bodyOf));
+  const batches = inBatches(requests);
   for (let at = 0; at < batches.length; at += sideBySide) {
+    if (stopping.aborted) return stoppedAfter(at * mostPerBatch, requests.length);
     const answers = await Promise.all(
-      batches.slice(at, at + sideBySide).map(async (bodies) => {
+      batches.slice(at, at + sideBySide).map(async (batch) => {
+        const bodies = batch.map(bodyOf);
         const taken = await sendBack(lane, bodies);
         return bodies.map((_, n) => taken[n] ?? untold);
       }),
@@ -45,6 +52,11 @@ export async function expand(
   };
 }
 
+function stoppedAfter(sent: number, all: number): Outcome {
+  const cause = `stopped when ${sent} of ${all} requests had been sent`;
+  return { kind: 'deferred', failureKind: 'stopping', cause };
+}
+
 /** Nothing is lost: what the queue did not confirm it does not have. */
 const untold: Taken = { done: false, final: false, cause: 'it did not say whether it took it' };
 
@@ -58,8 +70,8 @@ function bodyOf(request: Request): string {
   );
 }
 
-function inBatches(bodies: readonly string[]): readonly (readonly string[])[] {
-  return Array.from({ length: Math.ceil(bodies.length / mostPerBatch) }, (_, at) =>
-    bodies.slice(at * mostPerBatch, (at + 1) * mostPerBatch),
+function inBatches(requests: readonly Request[]): readonly (readonly Request[])[] {
+  return Array.from({ length: Math.ceil(requests.length / mostPerBatch) }, (_, at) =>
+    requests.slice(at * mostPerBatch, (at + 1) * mostPerBatch),
   );
 }

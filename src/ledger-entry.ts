@@ -37,7 +37,14 @@ export interface CoveredEntry {
 /** Who asked, and why. */
 export interface Asked extends Pick<
   Request,
-  'newStatus' | 'requestId' | 'requestedBy' | 'reason' | 'comment' | 'incidentId'
+  | 'newStatus'
+  | 'requestId'
+  | 'requestedBy'
+  | 'reason'
+  | 'comment'
+  | 'incidentId'
+  | 'thingName'
+  | 'origin'
 > {
   readonly lane: Lane;
   readonly messageId: string;
@@ -97,6 +104,7 @@ export function proofOf(update: Update, result: CallResult): Proof | undefined {
 
 function askedBy({ request, message }: Omit<Joiner, 'settle'>): Asked {
   const { newStatus, requestId, requestedBy, reason, comment, incidentId } = request;
+  const { thingName, origin } = request;
   return {
     lane: message.lane,
     messageId: message.messageId,
@@ -106,5 +114,7 @@ function askedBy({ request, message }: Omit<Joiner, 'settle'>): Asked {
     ...(reason !== undefined && { reason }),
     ...(comment !== undefined && { comment }),
     ...(incidentId !== undefined && { incidentId }),
+    ...(thingName !== undefined && { thingName }),
+    ...(origin !== undefined && { origin }),
   };
 }

@@ -21,8 +21,17 @@ export interface Proof {
 }
 
 export interface Ledger {
-  /** The proof that covers a request for `status` sent at `sentAtMs` (SQS's clock), if there is one. */
-  covering(certificateId: string, status: Status, sentAtMs: number): Proof | undefined;
+  /**
+   * The proof that covers a request for `status` sent at `sentAtMs` (SQS's clock), if there is one. The
+   * message that a proof's call was made for was there before it: come back for something else that it
+   * asks for, it is covered whatever the clock says.
+   */
+  covering(
+    certificateId: string,
+    status: Status,
+    sentAtMs: number,
+    messageId?: string,
+  ): Proof | undefined;
   /** Whether the certificate was seen in the terminal status, at whatever time. */
   knowsRevoked(certificateId: string): boolean;
   /** Remembers a proof. An older one never replaces a newer one of the same status. */
@@ -44,8 +53,12 @@ export function createMemoryLedger({
 }: { readonly capacity?: number; readonly marginMs?: number } = {}): Ledger {
   const entries = new LRUCache<string, Entry>({ max: capacity });
   return {
-    covering: (certificateId, status, sentAtMs) =>
-      coveringProof(entries.get(certificateId), status, sentAtMs, marginMs),
+    covering: (certificateId, status, sentAtMs, messageId) =>
+      coveringProof(
+        entries.get(certificateId),
+        status,
+        (proof) => sentAtMs < proof.watermarkMs - marginMs || isOwn(proof, messageId),
+      ),
     knowsRevoked: (certificateId) => entries.get(certificateId)?.REVOKED !== undefined,
     record: (certificateId, proof) => {
       entries.set(certificateId, merge(entries.get(certificateId), proof));
@@ -56,13 +69,17 @@ export function createMemoryLedger({
 function coveringProof(
   entry: Entry | undefined,
   status: Status,
-  sentAtMs: number,
-  marginMs: number,
+  covers: (proof: Proof) => boolean,
 ): Proof | undefined {
   return statuses
     .filter((known) => atLeast(known, status))
     .map((known) => entry?.[known])
-    .find((proof) => proof !== undefined && sentAtMs < proof.watermarkMs - marginMs);
+    .find((proof) => proof !== undefined && covers(proof));
+}
+
+/** A message without an id is nobody's. */
+function isOwn(proof: Proof, messageId: string | undefined): boolean {
+  return messageId !== undefined && messageId !== '' && proof.messageId === messageId;
 }
 
 function merge(entry: Entry | undefined, proof: Proof): Entry {

@@ -1,11 +1,15 @@
 // Which certificates an alert means, and which things they serve: whole lists from AWS IoT's pages,
 // each API within its own quota, transient failures tried again.
 
+import { LRUCache } from 'lru-cache';
 import { isTransient, type Failure } from './call.ts';
 import { certificateAt, idPattern } from './certificate.ts';
 import type { Clock, Random } from './clock.ts';
 import type { Directory, Finding, Page } from './directory.ts';
+import type { Held } from './held.ts';
 import { moreUrgent, type Lane } from './lane.ts';
+import { defaultMarginMs } from './ledger.ts';
+import type { Message } from './message.ts';
 import type { Feedback } from './pace.ts';
 import { retry, type Attempt, type RetryPolicy } from './retry.ts';
 import { createSlots, type Slots } from './slots.ts';
@@ -20,17 +24,21 @@ export type Found<T> =
 /** No method rejects. */
 export interface Lookup {
   /** The ids of a thing's certificates, lower case; other principals are left out. */
-  readonly certificatesOf: (thingName: string, lane: Lane) => Promise<Found<string>>;
+  readonly certificatesOf: (thingName: string, by: Seeker) => Promise<Found<string>>;
   /** The names of the things that a certificate serves; none if there is no such certificate. */
-  readonly thingsOf: (certificateId: string, lane: Lane) => Promise<Found<string>>;
+  readonly thingsOf: (certificateId: string, by: Seeker) => Promise<Found<string>>;
   /** The ids of the certificates that a check of an audit task complains of, and nobody suppressed. */
   readonly certificatesOfAudit: (
     audit: { readonly taskId: string; readonly checkName: string },
-    lane: Lane,
+    by: Seeker,
   ) => Promise<Found<string>>;
 }
 
+/** The message for whose sake something is looked up. */
+export type Seeker = Pick<Message, 'lane' | 'sentAtMs'>;
+
 export interface LookupPorts {
+  readonly held: Pick<Held, 'newestMs'>;
   readonly directory: Directory;
   /** AWS counts the calls of each API by themselves. */
   readonly throttles: Readonly<Record<keyof Directory, Pick<Throttle, 'wake'>>>;
@@ -52,6 +60,15 @@ interface Pending<T> {
   readonly found: Promise<Found<T>>;
 }
 
+/** A list that was read, and the newest SQS time that was held when it began to be, ms. */
+interface Known<T> {
+  readonly items: readonly T[];
+  readonly watermarkMs: number;
+}
+
+/** Lists that are remembered; forgetting one costs a lookup. */
+const mostKnown = 1000;
+
 const retryPolicy: RetryPolicy = { attempts: 4, baseMs: 200, capMs: 2000 };
 
 /** Throttled attempts are free, but not for ever. */
@@ -61,7 +78,7 @@ const mostThrottled = 25;
 const mostPages = 1000;
 
 export function createLookup(ports: LookupPorts): Lookup {
-  const { directory, throttles, clock, random, stopping, abandon } = ports;
+  const { directory, throttles, held, clock, random, stopping, abandon } = ports;
   const slots = {
     thingPrincipals: createSlots<Waiter>(throttles.thingPrincipals, stopping),
     principalThings: createSlots<Waiter>(throttles.principalThings, stopping),
@@ -70,14 +87,23 @@ export function createLookup(ports: LookupPorts): Lookup {
 
   const pending = new Map<string, Pending<never>>();
 
-  /** The whole list; shared with those who ask for the same before it starts, and with nobody later. */
+  const known = new LRUCache<string, Known<never>>({ max: mostKnown });
+
+  /**
+   * The whole list. It is shared with those who ask for the same before it starts, and with whoever was
+   * sent before that by SQS's clock, as a call covers requests (ledger.ts): it is no older than they are.
+   */
   async function all<T>(
     api: keyof Directory,
     key: string,
-    lane: Lane,
+    { lane, sentAtMs }: Seeker,
     ask: (nextToken: string | undefined) => Promise<Page<T>>,
   ): Promise<Found<T>> {
     const name = `${api} ${key}`;
+    const before = known.get(name) as Known<T> | undefined;
+    if (before !== undefined && sentAtMs < before.watermarkMs - defaultMarginMs) {
+      return { kind: 'found', items: before.items };
+    }
     const open = pending.get(name) as Pending<T> | undefined;
     if (open !== undefined) {
       open.waiter.lane = moreUrgent(open.waiter.lane, lane);
@@ -89,9 +115,22 @@ export function createLookup(ports: LookupPorts): Lookup {
     const started = (): void => {
       if (pending.get(name)?.waiter === waiter) pending.delete(name);
     };
-    const found = pages(slots[api], waiter, started, ask);
+    let watermarkMs: number | undefined;
+    const found = pages(
+      slots[api],
+      waiter,
+      () => {
+        started();
+        watermarkMs ??= held.newestMs();
+      },
+      ask,
+    );
     pending.set(name, { waiter, found } as Pending<never>);
-    return found.finally(started);
+    const list = await found.finally(started);
+    if (list.kind === 'found' && watermarkMs !== undefined) {
+      known.set(name, { items: list.items, watermarkMs } as Known<never>);
+    }
+    return list;
   }
 
   async function pages<T>(
@@ -144,14 +183,14 @@ export function createLookup(ports: LookupPorts): Lookup {
   }
 
   return {
-    certificatesOf: async (thingName, lane) => {
-      const found = await all('thingPrincipals', thingName, lane, (nextToken) =>
+    certificatesOf: async (thingName, by) => {
+      const found = await all('thingPrincipals', thingName, by, (nextToken) =>
         directory.thingPrincipals(thingName, nextToken, abandon),
       );
       return distinct(found, (principal) => certificateAt(principal)?.certificateId);
     },
-    thingsOf: async (certificateId, lane) => {
-      const found = await all('principalThings', certificateId, lane, (nextToken) =>
+    thingsOf: async (certificateId, by) => {
+      const found = await all('principalThings', certificateId, by, (nextToken) =>
         directory.principalThings(certificateId, nextToken, abandon),
       );
       // What does not exist serves nothing; the update itself will say that it is not there.
@@ -160,9 +199,9 @@ export function createLookup(ports: LookupPorts): Lookup {
       }
       return distinct(found, (thing) => thing);
     },
-    certificatesOfAudit: async (audit, lane) => {
+    certificatesOfAudit: async (audit, by) => {
       const key = `${audit.taskId} ${audit.checkName}`;
-      const found = await all('auditFindings', key, lane, (nextToken) =>
+      const found = await all('auditFindings', key, by, (nextToken) =>
         directory.auditFindings(audit, nextToken, abandon),
       );
       return distinct(found, wantedOf);

@@ -64,13 +64,14 @@ export interface Pipeline {
 
 export function createPipeline(ports: Ports): Pipeline {
   const { deployment, policy, lookupThrottles, sendBack, dryRun } = ports;
-  const { acknowledge, log, clock, random } = ports;
+  const { acknowledge, log, brake, clock, random, stopping } = ports;
   const held = createHeld();
   const dispatcher = createDispatcher({ ...ports, held });
   const resolution = {
     deployment,
     policy,
-    lookup: createLookup({ ...ports, throttles: lookupThrottles }),
+    lookup: createLookup({ ...ports, held, throttles: lookupThrottles }),
+    ...(brake !== undefined && { brake }),
   };
   const resolving: Record<Lane, number> = { incident: 0, alert: 0, rotation: 0 };
 
@@ -105,7 +106,7 @@ export function createPipeline(ports: Ports): Pipeline {
     message: Message,
   ): Promise<readonly Settled[]> {
     const resolutions = await counted(message.lane, async () =>
-      Promise.all(intents.map((intent) => resolve(intent, message.lane, resolution))),
+      Promise.all(intents.map((intent) => resolve(intent, message, resolution))),
     );
     const ended = resolutions.flatMap(({ outcome }, at): readonly Settled[] => {
       const intent = intents[at];
@@ -113,7 +114,9 @@ export function createPipeline(ports: Ports): Pipeline {
     });
     const requests = resolutions.flatMap((each) => each.requests);
     if (requests.length > mostPerMessage) {
-      return [...ended, { outcome: await expand(requests, message.lane, sendBack) }];
+      // The message comes back for the rest anyway, and each time would send all of these again.
+      if (ended.some(({ outcome }) => outcome.kind === 'deferred')) return ended;
+      return [...ended, { outcome: await expand(requests, message.lane, sendBack, stopping) }];
     }
     const settled = requests.map(async (request): Promise<Settled> => {
       return { request, outcome: await settle(request, message) };
@@ -125,7 +128,7 @@ export function createPipeline(ports: Ports): Pipeline {
     const { lane } = message;
     const covered = dispatcher.covered(request, message);
     if (covered !== undefined) return covered;
-    const objection = await counted(lane, async () => objectionOf(request, lane, resolution));
+    const objection = await counted(lane, async () => objectionOf(request, message, resolution));
     if (objection !== undefined) return objection;
     return dryRun.lanes.has(lane) ? settleDry(request, lane) : dispatcher.settle(request, message);
   }

@@ -8,8 +8,12 @@ const longest = 80;
  */
 export function quote(value: unknown): string {
   if (value === undefined) return 'nothing';
-  const text = typeof value === 'string' ? JSON.stringify(cut(value)) : compound(value);
-  return text.replaceAll(
+  return harmless(typeof value === 'string' ? JSON.stringify(cut(value)) : compound(value));
+}
+
+/** JSON that means the same, without what a terminal obeys, or a reader is misled by. */
+export function harmless(json: string): string {
+  return json.replaceAll(
     /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );

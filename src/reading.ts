@@ -2,6 +2,7 @@
 // our own. The content decides which; nothing is guessed.
 
 import { readAudit } from './alerts/audit.ts';
+import { strangeCarrier } from './alerts/carrier.ts';
 import { readCloudTrail } from './alerts/cloud-trail.ts';
 import { readViolation } from './alerts/detect.ts';
 import { readIotRule } from './alerts/iot-rule.ts';
@@ -35,7 +36,15 @@ export function read(body: string, lane: Lane, deployment: Deployment): Reading 
     if (recognise === readIotRule && lane !== 'alert' && reading.kind === 'refused') break;
     return heldToLane(reading, lane);
   }
-  return readRequest(content, deployment);
+  const own = readRequest(content, deployment);
+  // A thing's name means something in its own account and region only.
+  return (namesThing(own) ? strangeCarrier(content, deployment) : undefined) ?? own;
+}
+
+function namesThing(reading: Reading): boolean {
+  return (
+    reading.kind === 'intents' && reading.intents.some(({ target }) => target.kind === 'thing')
+  );
 }
 
 const formatNames: Readonly<Record<AlertFormat, string>> = {

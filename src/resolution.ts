@@ -1,9 +1,9 @@
 // From what a message asks for to requests: each names one certificate, and policy has it so.
 
+import type { Brake } from './brake.ts';
 import { isTransient, type Failure } from './call.ts';
 import type { Intent, Target } from './intent.ts';
-import type { Lane } from './lane.ts';
-import type { Found, Lookup } from './lookup.ts';
+import type { Found, Lookup, Seeker } from './lookup.ts';
 import type { Outcome } from './outcome.ts';
 import { mustKnowThings, objectionTo, statusFor, type Policy } from './policy.ts';
 import { quote } from './quote.ts';
@@ -21,15 +21,16 @@ export interface ResolutionPorts {
   readonly deployment: Deployment;
   readonly policy: Policy;
   readonly lookup: Lookup;
+  readonly brake?: Pick<Brake, 'stays'>;
 }
 
 /** Which certificates an intent means, and in which status policy lets them be. It does not reject. */
 export async function resolve(
   intent: Intent,
-  lane: Lane,
+  by: Seeker,
   { deployment, policy, lookup }: ResolutionPorts,
 ): Promise<Resolution> {
-  const verdict = statusFor(intent, lane, policy);
+  const verdict = statusFor(intent, by.lane, policy);
   switch (verdict.kind) {
     case 'ignored':
       return ended({ kind: 'ignored', cause: verdict.cause });
@@ -44,7 +45,7 @@ export async function resolve(
     const { certificateId, partition } = target;
     return { requests: [requestFor(intent, certificateId, newStatus, deployment, partition)] };
   }
-  const found = await certificatesOf(target, lane, lookup);
+  const found = await certificatesOf(target, by, lookup);
   if (found.kind !== 'found') return ended(outcomeOfFailure(found, target));
   if (found.items.length === 0) return ended(nothingFound(target));
   return {
@@ -55,15 +56,19 @@ export async function resolve(
 /** Why policy does not let a request go on; undefined if it does. It does not reject. */
 export async function objectionOf(
   request: Request,
-  lane: Lane,
-  { policy: general, lookup }: ResolutionPorts,
+  by: Seeker,
+  { policy: general, lookup, brake }: ResolutionPorts,
 ): Promise<Outcome | undefined> {
   const { certificateId } = request;
+  const { lane } = by;
   const policy = namesOutright(request) ? { ...general, mostThings: {} } : general;
   const unseen = objectionTo(certificateId, [], lane, policy);
   if (unseen !== undefined) return rejected(unseen);
   if (!mustKnowThings(lane, policy)) return undefined;
-  const found = await lookup.thingsOf(certificateId, lane);
+  // A flood that the brake holds comes back again and again: it must not use up the quota of the list.
+  const stay = brake?.stays(lane, certificateId);
+  if (stay !== undefined) return { kind: 'deferred', failureKind: 'brake', cause: stay.cause };
+  const found = await lookup.thingsOf(certificateId, by);
   if (found.kind !== 'found')
     return outcomeOfFailure(found, { kind: 'certificate', certificateId });
   const objection = objectionTo(certificateId, found.items, lane, policy);
@@ -102,12 +107,12 @@ function requestFor(
 
 async function certificatesOf(
   target: Exclude<Target, { readonly kind: 'certificate' }>,
-  lane: Lane,
+  by: Seeker,
   lookup: Lookup,
 ): Promise<Found<string>> {
   return target.kind === 'thing'
-    ? lookup.certificatesOf(target.thingName, lane)
-    : lookup.certificatesOfAudit(target, lane);
+    ? lookup.certificatesOf(target.thingName, by)
+    : lookup.certificatesOfAudit(target, by);
 }
 
 function nothingFound(target: Target): Outcome {

@@ -1,8 +1,9 @@
 import * as fc from 'fast-check';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { expand, type SendBack } from '../src/expansion.ts';
+import { expand as expandUntil, type SendBack } from '../src/expansion.ts';
 import { alertFormats } from '../src/intent.ts';
+import type { Lane } from '../src/lane.ts';
 import type { Outcome } from '../src/outcome.ts';
 import { largestMessageBytes, mostPerBatch, type Taken } from '../src/queue.ts';
 import { read } from '../src/reading.ts';
@@ -39,6 +40,13 @@ function setup(takes: (n: number) => Taken = () => taken) {
 function idsOf(bodies: readonly string[]): readonly string[] {
   return bodies.map((body) => (JSON.parse(body) as { certificateId: string }).certificateId);
 }
+
+/** Makes messages of all requests; nobody stops it. */
+function expand(...[requests, lane, sendBack]: Parameters<Expand>): Promise<Outcome> {
+  return expandUntil(requests, lane, sendBack, new AbortController().signal);
+}
+
+type Expand = (requests: readonly Request[], lane: Lane, sendBack: SendBack) => Promise<Outcome>;
 
 describe('an expansion', () => {
   test('sends a request for each certificate, in batches that SQS takes', async () => {
@@ -114,6 +122,14 @@ describe('an expansion', () => {
     );
   });
 
+  test('holds no character that SQS refuses, and yet says the same', async () => {
+    const { sendBack, bodies } = setup();
+    const comment = 'a\ufffeb\uffffc\uffff\ufffd';
+    await expand(requests(1, { comment }), 'alert', sendBack);
+    expect(bodies[0]).toContain(String.raw`a\ufffeb\uffffc\uffff` + '\ufffd');
+    expect(JSON.parse(bodies[0] ?? '')).toMatchObject({ comment });
+  });
+
   test('leaves unknown fields out that would not fit into a batch ten times', async () => {
     const { sendBack, batches } = setup();
     const comment = '\u0001'.repeat(1024);
@@ -165,12 +181,38 @@ describe('an expansion', () => {
 
   test('is deferred if the queue tells of fewer than it was given', async () => {
     const short: SendBack = async (_lane, bodies) => bodies.slice(1).map(() => taken);
-    expect(await expand(requests(11), 'alert', short)).toMatchObject({ kind: 'deferred' });
+    expect(await expand(requests(11), 'alert', short)).toEqual({
+      kind: 'deferred',
+      failureKind: 'unavailable',
+      cause:
+        '11 certificates are named, and the alert queue did not take a request for each: it did not say whether it took it',
+    });
   });
 
   test('sends no more once something was not taken', async () => {
     const { sendBack, batches } = setup((n) => (n === 3 ? notTaken : taken));
     await expand(requests(1000), 'alert', sendBack);
     expect(batches.length).toBeLessThan(1000 / mostPerBatch);
+  });
+});
+
+test('a stop ends it between two rounds, and its message comes back for the rest', async () => {
+  const stop = new AbortController();
+  let sent = 0;
+  const outcome = await expandUntil(
+    requests(120),
+    'alert',
+    async (_lane, bodies) => {
+      sent += bodies.length;
+      stop.abort('SIGTERM');
+      return bodies.map(() => ({ done: true }));
+    },
+    stop.signal,
+  );
+  expect(sent).toBe(50);
+  expect(outcome).toEqual({
+    kind: 'deferred',
+    failureKind: 'stopping',
+    cause: 'stopped when 50 of 120 requests had been sent',
   });
 });

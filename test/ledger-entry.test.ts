@@ -88,6 +88,17 @@ describe('the entry of an update', () => {
     });
   });
 
+  test('names the alert that led to it, and the thing that it was found by', () => {
+    const asked = {
+      thingName: 'sensor-17',
+      origin: { format: 'device-defender-detect', name: 'Sensors/Floods', id: 'v-1' },
+    } as const;
+    const entry = entryAfter(applied, [joinerOf(asked, { lane: 'alert', messageId: 'm-1' })]);
+    expect(entry?.asked).toEqual([
+      { lane: 'alert', messageId: 'm-1', newStatus: 'REVOKED', ...asked },
+    ]);
+  });
+
   test('has no field for what nobody said', () => {
     const entry = entryAfter({ kind: 'applied' });
     expect(entry?.asked).toEqual([

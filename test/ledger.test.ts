@@ -21,6 +21,18 @@ describe('a ledger', () => {
     expect(ledger.covering('c', 'REVOKED', 10_000)).toBeUndefined();
   });
 
+  test('covers the message that the call was made for, whatever the clock says, and no other', () => {
+    const ledger = createMemoryLedger();
+    const proof = proofOf({ status: 'INACTIVE', watermarkMs: 10_000, messageId: 'mine' });
+    ledger.record('c', proof);
+    expect(ledger.covering('c', 'INACTIVE', 10_000, 'mine')).toBe(proof);
+    expect(ledger.covering('c', 'INACTIVE', 10_000, 'another')).toBeUndefined();
+    expect(ledger.covering('c', 'REVOKED', 10_000, 'mine')).toBeUndefined();
+    expect(ledger.covering('d', 'INACTIVE', 10_000, 'mine')).toBeUndefined();
+    ledger.record('d', proofOf({ watermarkMs: 10_000, messageId: '' }));
+    expect(ledger.covering('d', 'REVOKED', 10_000, '')).toBeUndefined();
+  });
+
   test('covers nothing for another certificate', () => {
     const ledger = createMemoryLedger();
     ledger.record('c', proofOf({}));
@@ -69,6 +81,13 @@ describe('a ledger', () => {
     ledger.record('c', proofOf({ watermarkMs: 200, messageId: 'newer' }));
     ledger.record('c', proofOf({ watermarkMs: 100, messageId: 'older' }));
     expect(ledger.covering('c', 'REVOKED', 50)?.messageId).toBe('newer');
+  });
+
+  test('keeps the first of two that prove the same time: it was that one’s call', () => {
+    const ledger = createMemoryLedger({ marginMs: 0 });
+    ledger.record('c', proofOf({ watermarkMs: 200, messageId: 'first' }));
+    ledger.record('c', proofOf({ watermarkMs: 200, messageId: 'second' }));
+    expect(ledger.covering('c', 'REVOKED', 50)?.messageId).toBe('first');
   });
 
   test('forgets the certificates that were not used for the longest time', () => {

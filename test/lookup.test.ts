@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { FailureKind } from '../src/call.ts';
 import type { Directory, Finding, Page } from '../src/directory.ts';
 import type { Lane } from '../src/lane.ts';
-import { createLookup, type Found } from '../src/lookup.ts';
+import { createLookup, type Found, type Seeker } from '../src/lookup.ts';
 import { createVirtualClock } from './helpers/clock.ts';
 import { createFakeDirectory, pageOf } from './helpers/directory.ts';
 import { createFakeThrottle } from './helpers/fakes.ts';
@@ -19,6 +19,14 @@ function arnOf(n: number, id = certificateIdOf(n)): string {
   return `arn:aws:iot:eu-central-1:123456789012:cert/${id}`;
 }
 
+/** SQS's time when a test begins, ms. */
+const start = 1_000_000;
+
+/** A message that was sent after all that is known, if not said otherwise. */
+function by(lane: Lane, sentAtMs = Infinity): Seeker {
+  return { lane, sentAtMs };
+}
+
 function setup(fake: Partial<Directory> = {}) {
   const directory = { ...createFakeDirectory(), ...fake };
   const clock = createVirtualClock();
@@ -29,9 +37,11 @@ function setup(fake: Partial<Directory> = {}) {
     principalThings: createFakeThrottle(),
     auditFindings: createFakeThrottle(),
   };
+  const held = { newestMs: () => start + clock.now() };
   const lookup = createLookup({
     directory,
     throttles,
+    held,
     clock,
     random: () => 0.5,
     stopping: stop.signal,
@@ -51,12 +61,12 @@ function setup(fake: Partial<Directory> = {}) {
     throttles,
     lookup,
     found,
-    askThing: (name: string, thing = 'thing-1', lane: Lane = 'alert') =>
-      note(name, lookup.certificatesOf(thing, lane)),
+    askThing: (name: string, thing = 'thing-1', lane: Lane = 'alert', sentAtMs?: number) =>
+      note(name, lookup.certificatesOf(thing, by(lane, sentAtMs))),
     askCertificate: (name: string, n = 1, lane: Lane = 'alert') =>
-      note(name, lookup.thingsOf(certificateIdOf(n), lane)),
+      note(name, lookup.thingsOf(certificateIdOf(n), by(lane))),
     askAudit: (name: string, lane: Lane = 'alert') =>
-      note(name, lookup.certificatesOfAudit(audit, lane)),
+      note(name, lookup.certificatesOfAudit(audit, by(lane))),
     /** A slot of this API fires, and AWS answers whoever gets it. */
     serve: async (
       api: keyof Directory,
@@ -143,6 +153,13 @@ describe('the things of a certificate', () => {
     await serve('principalThings', noPage('not-found'));
     expect(found['a']).toEqual({ kind: 'found', items: [] });
   });
+
+  test('are not known where they may not be asked for', async () => {
+    const { askCertificate, serve, found } = setup();
+    await askCertificate('a');
+    await serve('principalThings', noPage('unauthorized'));
+    expect(found['a']).toMatchObject({ kind: 'failed', failure: { kind: 'unauthorized' } });
+  });
 });
 
 describe('the certificates that an audit complains of', () => {
@@ -217,7 +234,10 @@ describe('a list that does not end', () => {
     await askThing('a');
     await serve('thingPrincipals', pageOf([arnOf(1)], 't'));
     await serve('thingPrincipals', pageOf([arnOf(2)], 't'));
-    expect(found['a']).toMatchObject({ kind: 'failed', failure: { name: 'EndlessPages' } });
+    expect(found['a']).toMatchObject({
+      kind: 'failed',
+      failure: { name: 'EndlessPages', message: 'one of its pages is followed by itself' },
+    });
   });
 });
 
@@ -279,11 +299,11 @@ describe('a failure', () => {
         return pageOf([arnOf(1)]);
       },
     });
-    const caught = lookup.certificatesOf('thing-1', 'alert').catch(String);
+    const caught = lookup.certificatesOf('thing-1', by('alert')).catch(String);
     await turn();
     await throttles.thingPrincipals.fire();
     expect(await caught).toBe('TypeError: no such thing');
-    const again = lookup.certificatesOf('thing-1', 'alert');
+    const again = lookup.certificatesOf('thing-1', by('alert'));
     await turn();
     await throttles.thingPrincipals.fire();
     expect(idsIn(await again)).toEqual([certificateIdOf(1)]);
@@ -337,6 +357,19 @@ describe('those who ask the same', () => {
     expect(directory.asked).toHaveLength(4);
   });
 
+  test('of another check, or of another task, share nothing', async () => {
+    const { lookup, directory, throttles } = setup();
+    const others = [audit, { ...audit, taskId: 'task-2' }, { ...audit, checkName: 'OTHER_CHECK' }];
+    for (const other of others) void lookup.certificatesOfAudit(other, by('alert'));
+    await turn();
+    while (await throttles.auditFindings.fire());
+    expect(directory.asked.map(({ of }) => of)).toEqual([
+      'task-1 DEVICE_CERTIFICATE_SHARED_CHECK',
+      'task-2 DEVICE_CERTIFICATE_SHARED_CHECK',
+      'task-1 OTHER_CHECK',
+    ]);
+  });
+
   test('make it as urgent as the most urgent of them', async () => {
     const { askThing, directory, throttles } = setup();
     await askThing('a', 'thing-1', 'rotation');
@@ -378,5 +411,48 @@ describe('stopping', () => {
     await askThing('late');
     await askThing('later');
     expect(found).toEqual({ late: { kind: 'stopped' }, later: { kind: 'stopped' } });
+  });
+});
+
+describe('a list that was read', () => {
+  test('serves whoever was sent more than a second before it began to be, by SQS’s clock', async () => {
+    const { askThing, serve, directory, found, clock } = setup();
+    await clock.advance(5000);
+    await askThing('first');
+    await serve('thingPrincipals', pageOf([arnOf(1)]));
+    await clock.advance(60_000); // nothing more is received: it serves the older ones for ever
+    await askThing('older', 'thing-1', 'alert', start + 3999);
+    expect(found['older']).toEqual({ kind: 'found', items: [certificateIdOf(1)] });
+    expect(directory.asked).toHaveLength(1);
+  });
+
+  test('serves nobody who may have been sent later, and no other thing', async () => {
+    const { askThing, serve, directory, found, clock } = setup();
+    await clock.advance(5000);
+    await askThing('first');
+    await serve('thingPrincipals', pageOf([arnOf(1)]));
+    await askThing('within the margin', 'thing-1', 'alert', start + 4000);
+    await serve('thingPrincipals', pageOf([arnOf(1), arnOf(2)]));
+    expect(found['within the margin']).toMatchObject({
+      items: [certificateIdOf(1), certificateIdOf(2)],
+    });
+    await askThing('other', 'thing-2', 'alert', start);
+    expect(found['other']).toBeUndefined();
+    await serve('thingPrincipals', pageOf([]));
+    expect(directory.asked).toHaveLength(3);
+  });
+
+  test('counts from its first page, and not if it failed', async () => {
+    const { askThing, serve, found, clock } = setup();
+    await askThing('first');
+    await serve('thingPrincipals', pageOf([arnOf(1)], 'more'));
+    await clock.advance(5000);
+    await serve('thingPrincipals', pageOf([arnOf(2)]));
+    await askThing('between its pages', 'thing-1', 'alert', start + 2000);
+    expect(found['between its pages']).toBeUndefined();
+    await serve('thingPrincipals', noPage('invalid-request'));
+    await clock.advance(5000);
+    await askThing('after a failure', 'thing-1', 'alert', start + 1000);
+    expect(found['after a failure']).toBeUndefined();
   });
 });

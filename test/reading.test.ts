@@ -281,3 +281,12 @@ function partsOf(at: string): readonly string[] {
   const parts = keys.map((_, n) => keys.slice(0, n + 1).join('.'));
   return keys[1] === 'findings' && keys.length > 3 ? parts.slice(3) : parts;
 }
+
+test('a request that names a thing means one of ours: what came by another account’s topic is refused', () => {
+  const body = JSON.stringify({ thingName: 'gateway-1', newStatus: 'INACTIVE' });
+  const foreign = inSns(body, { TopicArn: 'arn:aws:sns:us-east-1:999999999999:theirs' });
+  for (const lane of lanes) {
+    expect(read(foreign, lane, deployment)).toMatchObject({ failureKind: 'foreign-account' });
+    expect(read(body, lane, deployment)).toMatchObject({ kind: 'intents' });
+  }
+});

@@ -82,10 +82,15 @@ export function readAudit(content: Wrapped, deployment: Deployment): Reading | u
       why.add(whyNot(check));
     }
   }
-  if (intents.size > 0) {
+  const [first, ...others] = intents.values();
+  if (first !== undefined) {
+    // What there is to act on is not held up by what is not understood; the event tells of that.
+    const { reason: notUnderstood } = refused('invalid-request', ...unknown);
+    const told =
+      unknown.length === 0 ? first : { ...first, other: { ...first.other, notUnderstood } };
     return (
       foreign({ account: accountId }, path, 'accountId', '', deployment) ??
-      strangeCarrier(content, deployment) ?? { kind: 'intents', intents: [...intents.values()] }
+      strangeCarrier(content, deployment) ?? { kind: 'intents', intents: [told, ...others] }
     );
   }
   return unknown.length > 0

@@ -72,16 +72,14 @@ function readAll(
   return { kind: 'ignored', cause: [...new Set(causes)].slice(0, 8).join('; ') };
 }
 
-/** The first intent for each target. */
+/** The first intent for each target, of those that policy cannot tell apart. */
 function withoutRepeats(intents: readonly Intent[]): readonly Intent[] {
-  const byTarget = new Map<string, Intent>();
+  const first = new Map<string, Intent>();
   for (const intent of intents) {
-    const { target } = intent;
-    const key =
-      target.kind === 'certificate'
-        ? `certificate ${target.certificateId}`
-        : JSON.stringify(target);
-    if (!byTarget.has(key)) byTarget.set(key, intent);
+    const { target, origin } = intent;
+    const named = target.kind === 'certificate' ? target.certificateId : target;
+    const key = JSON.stringify([named, origin?.name]);
+    if (!first.has(key)) first.set(key, intent);
   }
-  return [...byTarget.values()];
+  return [...first.values()];
 }

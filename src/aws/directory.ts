@@ -101,7 +101,17 @@ function arnOf(certificateId: string, { accountId, region }: Deployment): string
   return `arn:${partitionOf(region)}:iot:${region}:${accountId}:cert/${certificateId}`;
 }
 
+/** What regions of other partitions than aws begin with (the SDK's partitions.json). */
+const partitions: readonly (readonly [string, string])[] = [
+  ['cn-', 'aws-cn'],
+  ['us-gov-', 'aws-us-gov'],
+  ['eusc-', 'aws-eusc'],
+  ['us-iso-', 'aws-iso'],
+  ['us-isob-', 'aws-iso-b'],
+  ['eu-isoe-', 'aws-iso-e'],
+  ['us-isof-', 'aws-iso-f'],
+];
+
 function partitionOf(region: string): string {
-  if (region.startsWith('cn-')) return 'aws-cn';
-  return region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws';
+  return partitions.find(([start]) => region.startsWith(start))?.[1] ?? 'aws';
 }

@@ -126,12 +126,19 @@ export function expiryOf(at: number): number {
 function askedValueOf(asked: readonly Asked[]): Readonly<Record<string, unknown>> {
   const more = asked.length - mostAsked;
   return {
-    asked: asked.slice(0, mostAsked).map((one) => {
-      const texts = Object.entries(one).map(([name, text]) => [name, bounded(text)]);
-      return Object.fromEntries(texts) as Readonly<Record<string, string>>;
-    }),
+    asked: asked.slice(0, mostAsked).map(askedInShort),
     ...(more > 0 && { moreAsked: more }),
   };
+}
+
+function askedInShort({ origin, ...texts }: Asked): Readonly<Record<string, unknown>> {
+  return { ...inShort(texts), ...(origin !== undefined && { origin: inShort(origin) }) };
+}
+
+function inShort(texts: object): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(texts).map(([name, text]) => [name, bounded(String(text))]),
+  );
 }
 
 /** Half a character, whoever has cut it, is none that DynamoDB takes. */

@@ -1,10 +1,10 @@
 // `iot-revoke audit`: what the shared ledger keeps of a certificate or of an incident, a line each.
 
 import type { Environment } from '../config.ts';
-import { quote } from '../quote.ts';
+import { harmless, quote } from '../quote.ts';
 import type { Deployment } from '../request.ts';
 import { readAsWritten } from './draft.ts';
-import { namedTable, noAccount, noRegion } from './table.ts';
+import { accountProblem, namedTable, noAccount, noRegion } from './table.ts';
 
 /** What somebody wants to know. */
 export type Question =
@@ -62,7 +62,7 @@ export async function audit(
     return 2;
   }
   const { lines } = findings;
-  for (const line of lines) ports.print(pretty ? sentenceOf(line) : JSON.stringify(line));
+  for (const line of lines) ports.print(pretty ? sentenceOf(line) : harmless(JSON.stringify(line)));
   const certificates = new Set(lines.map(({ certificateId }) => certificateId)).size;
   ports.complain(
     lines.length === 0
@@ -84,10 +84,12 @@ async function look(
   const { table, name, problem: tableProblem } = namedTable(given, environment);
   using archive = tableProblem === undefined ? await openArchive(table) : undefined;
   const region = await archive?.region();
+  const wrongAccount = accountProblem(environment);
   const asked = readQuestion(question, { region, accountId: environment['AWS_ACCOUNT_ID'] });
   const problems = [
     ...(tableProblem === undefined ? [] : [tableProblem]),
     ...(archive !== undefined && region === undefined ? [noRegion] : []),
+    ...(wrongAccount === undefined ? [] : [wrongAccount]),
     ...asked.problems,
   ];
   if (archive === undefined || region === undefined || problems.length > 0) {
@@ -157,7 +159,7 @@ function sentenceOf(line: AuditLine): string {
   const status = line['status'] ?? line['sentStatus'];
   const call = awsRequestId === undefined ? '' : `, AWS request ${shown(awsRequestId)}`;
   return [
-    [at, certificateId, shown(status), shown(outcome)].filter(Boolean).join('  ') + call,
+    [at, certificateId, status, outcome].map(shown).filter(Boolean).join('  ') + call,
     ...(cause === undefined ? [] : [`  ${shown(cause)}`]),
     ...(Array.isArray(asked) ? asked.map((one: unknown) => `  ${askerOf(one)}`) : []),
     ...(moreAsked === undefined ? [] : [`  and ${shown(moreAsked)} more, whom the log names`]),
@@ -165,14 +167,22 @@ function sentenceOf(line: AuditLine): string {
   ].join('\n');
 }
 
-const described = ['reason', 'incidentId', 'requestId', 'lane', 'comment'] as const;
+const described = ['reason', 'incidentId', 'requestId', 'lane', 'thingName', 'comment'] as const;
 
 function askerOf(one: unknown): string {
   const asker = Object(one) as Readonly<Record<string, unknown>>;
   const rest = described.flatMap((name) =>
     asker[name] === undefined ? [] : [`${name} ${shown(asker[name])}`],
   );
-  return `${shown(asker['newStatus'])} asked by ${shown(asker['requestedBy'] ?? 'nobody named')}: ${rest.join(', ')}`;
+  return `${shown(asker['newStatus'])} asked by ${whoAsked(asker)}: ${rest.join(', ')}`;
+}
+
+/** A person, or the alert that led to it. */
+function whoAsked({ requestedBy, origin }: Readonly<Record<string, unknown>>): string {
+  const { format, name, id } = Object(origin) as Readonly<Record<string, unknown>>;
+  const alert = [format, name, id].map(shown).filter(Boolean).join(' ');
+  if (requestedBy !== undefined || alert === '') return shown(requestedBy ?? 'nobody named');
+  return `the alert ${alert}`;
 }
 
 /** Words as they are; what could trouble a terminal, or a reader, as JSON. */

@@ -7,7 +7,7 @@ import { lanes, type Lane } from '../lane.ts';
 import type { Deployment } from '../request.ts';
 import type { TableAnswer } from '../shared-ledger.ts';
 import { countOf, longestLiftMs, type Window } from '../window.ts';
-import { namedTable, noAccount, noRegion } from './table.ts';
+import { accountProblem, namedTable, noAccount, noRegion } from './table.ts';
 
 /** What somebody wants of the brake. */
 export type BrakeOrder =
@@ -50,7 +50,8 @@ export async function brake(
   ports: BrakeCommandPorts,
 ): Promise<0 | 1> {
   const { environment, openBrake, askAccountId, complain } = ports;
-  const { table, name, problem } = namedTable(given, environment);
+  const { table, name, problem: tableProblem } = namedTable(given, environment);
+  const problem = tableProblem ?? accountProblem(environment);
   using opened = problem === undefined ? await openBrake(table) : undefined;
   const region = await opened?.region();
   if (opened === undefined || region === undefined) {

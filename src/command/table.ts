@@ -34,6 +34,13 @@ function problemOf(name: NamedTable['name'], table: string): string | undefined 
 export const noRegion =
   'AWS_REGION: it is not set, and neither a profile nor the table’s ARN names a region; e.g. eu-west-1 is expected';
 
+/** Why AWS_ACCOUNT_ID can be no account: under it nothing is known, and no worker looks there. */
+export function accountProblem({ AWS_ACCOUNT_ID: held }: Environment): string | undefined {
+  return held === undefined || held === '' || /^\d{12}$/.test(held)
+    ? undefined
+    : `AWS_ACCOUNT_ID: it holds ${quote(held)}; an account id of 12 digits is expected`;
+}
+
 /** Why STS could not say whose credentials these are. */
 export function noAccount(error: unknown): string {
   const why = error instanceof Error ? `${error.name}: ${error.message}` : String(error);

@@ -117,9 +117,12 @@ describe('an audit’s notification', () => {
   test('is not held up by a check that we do not know', () => {
     const details = alertOf('audit-shared')['auditDetails'] as readonly object[];
     const auditDetails = [...details, { ...details[0], checkName: 'NEW_CHECK' }];
-    expect(checksOf(alertBody('audit-shared', { auditDetails }))).toEqual([
-      'DEVICE_CERTIFICATE_SHARED_CHECK',
-    ]);
+    const body = alertBody('audit-shared', { auditDetails });
+    expect(checksOf(body)).toEqual(['DEVICE_CERTIFICATE_SHARED_CHECK']);
+    expect(read(body, 'alert', deployment)).toHaveProperty(
+      'intents.0.other.notUnderstood',
+      'auditDetails.2.checkName: it holds "NEW_CHECK"; the name of an audit check of AWS IoT Device Defender is expected',
+    );
   });
 
   test('is refused where it came by the topic of another region, whose tasks are not ours', () => {

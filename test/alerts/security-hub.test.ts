@@ -266,6 +266,30 @@ describe('a finding of another product', () => {
     });
   });
 
+  test('asks for a certificate once for each thing that policy may tell apart', () => {
+    const event = alertOf('security-hub-audit') as {
+      detail: { findings: readonly { ProductFields: object }[] };
+    };
+    const [finding] = event.detail.findings;
+    const findings = ['KEY_QUALITY', 'SHARED', 'SHARED'].map((check) => {
+      const CheckName = `DEVICE_CERTIFICATE_${check}_CHECK`;
+      const ProductFields = Object.assign({}, finding?.ProductFields, { CheckName });
+      return Object.assign({}, finding, { ProductFields });
+    });
+    const reading = read(JSON.stringify({ ...event, detail: { findings } }), 'alert', deployment);
+    expect(reading).toMatchObject({
+      kind: 'intents',
+      intents: [
+        {
+          target: certificate(1),
+          origin: { name: `${audit}/DEVICE_CERTIFICATE_KEY_QUALITY_CHECK` },
+        },
+        { target: certificate(1), origin: { name: `${audit}/DEVICE_CERTIFICATE_SHARED_CHECK` } },
+      ],
+    });
+    expect(reading).toHaveProperty('intents.length', 2);
+  });
+
   test('is refused where a certificate is registered elsewhere', () => {
     const body = (Id: string): string =>
       findingBody('security-hub-other-product', { Resources: [{ Type: 'Other', Id }] });
@@ -462,8 +486,35 @@ describe('a custom action', () => {
       const body = JSON.stringify({ ...event, detail: { ...event.detail, actionName } });
       expect(read(body, 'incident', deployment)).toMatchObject({
         kind: 'refused',
-        reason: expect.stringContaining('detail.actionName: it holds '),
+        reason: expect.stringMatching(
+          /^detail\.actionName: it holds .*; the name of the custom action is expected$/,
+        ),
       });
     },
   );
+});
+
+test('an event of another kind is refused by its type, as the kinds that are known', () => {
+  const body = alertBody('security-hub-audit', { 'detail-type': 'Security Hub Insight Results' });
+  const reason =
+    'detail-type: it holds "Security Hub Insight Results"; "Security Hub Findings - Imported" or "Security Hub Findings - Custom Action" is expected';
+  expect(read(body, 'alert', deployment)).toMatchObject({ kind: 'refused', reason });
+  expect(read(inSns(body), 'alert', deployment)).toMatchObject({
+    reason: `Message.${reason}`,
+  });
+});
+
+test('of many findings that call for nothing, the first eight say why', () => {
+  const event = alertOf('security-hub-audit') as { detail: { findings: readonly [object] } };
+  const [finding] = event.detail.findings;
+  const findings = Array.from({ length: 12 }, (_, n) => ({
+    ...finding,
+    Id: `id-${n % 10}`,
+    RecordState: 'ARCHIVED',
+  }));
+  const body = JSON.stringify({ ...event, detail: { findings } });
+  expect(read(body, 'alert', deployment)).toEqual({
+    kind: 'ignored',
+    cause: Array.from({ length: 8 }, (_, n) => `finding "id-${n}": it is archived`).join('; '),
+  });
 });

@@ -146,6 +146,8 @@ describe('the things of a certificate', () => {
     ['eu-central-1', 'aws'],
     ['cn-north-1', 'aws-cn'],
     ['us-gov-west-1', 'aws-us-gov'],
+    ['eusc-de-east-1', 'aws-eusc'],
+    ['us-isob-east-1', 'aws-iso-b'],
   ])('are asked for, in %s, by an ARN of the partition %s', async (region, partition) => {
     const { endpoint, asked } = await answering({ things: [] });
     const directory = directoryAt(endpoint, undefined, { accountId: '123456789012', region });

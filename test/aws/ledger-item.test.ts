@@ -123,6 +123,15 @@ describe('a slot', () => {
     expect(slotValueOf({ ...unprovenEntryOf(), cause }, at)).toMatchObject({ cause });
   });
 
+  test('names the alert that led to it, in as few words', () => {
+    const origin = { format: 'security-hub-imported', name: 'x'.repeat(2048), id: 'f' } as const;
+    const value = slotValueOf(ledgerEntryOf({ asked: [askedOf({ origin })] }), at);
+    expect(value['asked']).toEqual([
+      { ...askedOf(), origin: { ...origin, name: `${'x'.repeat(255)}…` } },
+    ]);
+    expect(() => marshall(value)).not.toThrow();
+  });
+
   test('of a queue that tells no times holds a number that proves nothing', () => {
     const proof = proofOf({ watermarkMs: -Infinity });
     expect(proofsOf(itemOf(ledgerEntryOf({ proof })))).toMatchObject([{ watermarkMs: 0 }]);

@@ -72,6 +72,14 @@ describe('an audit', () => {
     });
   });
 
+  test('prints JSON that means what stands in the table, and that no terminal obeys', async () => {
+    const comment = 'by \u202ebob\u202c\u009b2J\u007f';
+    const told = { ...line, asked: [{ newStatus: 'REVOKED', comment }] };
+    const { printed } = await run({ findings: { kind: 'found', lines: [told] } });
+    expect(printed.map((text) => JSON.parse(text) as unknown)).toEqual([told]);
+    expect(printed.join('')).toMatch(/^[ -~]+$/);
+  });
+
   test('says so, and exits with 1, if nothing is known', async () => {
     expect(await run({ findings: { kind: 'found', lines: [] } })).toMatchObject({
       exitCode: 1,
@@ -138,6 +146,11 @@ describe('an audit that cannot be made', () => {
     ['no table', { environment: {} }, /^error: LEDGER_TABLE: it is not set; the name or ARN/],
     ['an empty --table', { audit: { table: '' } }, /^error: --table: it is empty; the name/],
     ['no name of a table', { audit: { table: 'a b' } }, /^error: --table: it holds "a b"; the/],
+    [
+      'no account of 12 digits',
+      { environment: { ...home, AWS_ACCOUNT_ID: '11112222333' } },
+      /^error: AWS_ACCOUNT_ID: it holds "11112222333"; an account id of 12 digits is expected$/,
+    ],
     ['no region', { region: undefined }, /^error: AWS_REGION: it is not set, and neither/],
     ['no id', certificate('abc'), /^error: certificateId: it holds "abc"; that is 3 hex/],
     ['an ARN of a thing', certificate('arn:aws:iot:eu-west-1:1:thing/x'), /^error: certificateArn/],
@@ -187,6 +200,24 @@ describe('an audit for people’s eyes', () => {
     expect(await pretty({})).toEqual([
       `2026-01-01T00:00:00.000Z  ${id}  REVOKED  applied, AWS request aws-1`,
       '  REVOKED asked by alice: reason superseded, lane incident',
+    ]);
+  });
+
+  test('names the alert where nobody asked', async () => {
+    const origin = {
+      format: 'device-defender-detect',
+      name: 'Sensors/Floods',
+      id: 'v-1',
+    };
+    const asked = [
+      { newStatus: 'INACTIVE', lane: 'alert', thingName: 'sensor-17', origin },
+      { newStatus: 'INACTIVE', requestedBy: 'alice', lane: 'alert', origin },
+      { newStatus: 'INACTIVE', lane: 'alert', origin: { ...origin, name: 'a\nb', id: undefined } },
+    ];
+    expect((await pretty({ asked })).slice(1)).toEqual([
+      '  INACTIVE asked by the alert device-defender-detect Sensors/Floods v-1: lane alert, thingName sensor-17',
+      '  INACTIVE asked by alice: lane alert',
+      String.raw`  INACTIVE asked by the alert device-defender-detect "a\nb": lane alert`,
     ]);
   });
 

@@ -244,6 +244,14 @@ describe('an order that cannot be carried out', () => {
     ['no name of a table', { given: 'a b' }, /^error: --table: it holds "a b"; the name or ARN/],
     ['no region', { region: undefined }, /^error: AWS_REGION: it is not set, and neither/],
     [
+      'no account of 12 digits, where no worker would look',
+      {
+        order: { kind: 'lift', lane: 'alert', minutes: 60 },
+        environment: { ...home, AWS_ACCOUNT_ID: '11112222333' },
+      },
+      /^error: AWS_ACCOUNT_ID: it holds "11112222333"; an account id of 12 digits is expected$/,
+    ],
+    [
       'nobody who knows the account',
       {
         environment: { LEDGER_TABLE: 'ledger' },
