@@ -33,7 +33,7 @@ export function createBatch<Entry>(ports: BatchPorts<Entry>): (entry: Entry) => 
   /** Cuts the wait of the batch that is being gathered. */
   let cut = new AbortController();
 
-  hurry.addEventListener('abort', () => cut.abort(), { once: true });
+  hurry.addEventListener('abort', () => cut.abort());
 
   function add(one: Waiting<Entry>): void {
     waiting.push(one);

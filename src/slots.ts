@@ -21,21 +21,19 @@ export function createSlots<Waiter extends { readonly lane: Lane }>(
   stopping: AbortSignal,
 ): Slots<Waiter> {
   const waiting = createPriority<Waiter>();
-  const grants = new Map<Waiter, (release: Release | undefined) => void>();
-  stopping.addEventListener('abort', releaseAll, { once: true });
+  const grants = new WeakMap<Waiter, (release: Release | undefined) => void>();
+  stopping.addEventListener('abort', releaseAll);
 
   function serve(): Promise<Feedback> | undefined {
     const { promise, resolve } = Promise.withResolvers<Feedback>();
     const waiter = waiting.take();
     if (waiter === undefined) return undefined;
     grants.get(waiter)?.(resolve);
-    grants.delete(waiter);
     return promise;
   }
 
   function releaseAll(): void {
     for (const waiter of waiting.drain()) grants.get(waiter)?.(undefined);
-    grants.clear();
   }
 
   return {

@@ -33,7 +33,8 @@ export function createVisibility(ports: VisibilityPorts): Visibility {
   const { held, queue, visibilitySeconds, log, clock, random, ended } = ports;
   const hiddenSince = new WeakMap<Message, number>();
   const letGone = new WeakSet<Message>();
-  const onTheWay = new Map<Message, Promise<unknown>>();
+  /** Each message's last extension, which may have been answered by now. */
+  const lastSent = new WeakMap<Message, Promise<unknown>>();
   const extend = createBatch<Message>({ send: extendHeld, clock, random, hurry: ended });
   const thirdMs = (visibilitySeconds * 1000) / 3;
 
@@ -49,9 +50,8 @@ export function createVisibility(ports: VisibilityPorts): Visibility {
     const sent = queue.changeVisibility(
       messages.map(({ receiptHandle }) => ({ receiptHandle, seconds: visibilitySeconds })),
     );
-    for (const message of messages) onTheWay.set(message, sent);
+    for (const message of messages) lastSent.set(message, sent);
     const answers = await sent;
-    for (const message of messages) onTheWay.delete(message);
     const answerOf = new Map(messages.map((message, at) => [message, answers[at]]));
     return due.map((message) => answerOf.get(message) ?? { done: true });
   }
@@ -86,7 +86,7 @@ export function createVisibility(ports: VisibilityPorts): Visibility {
     },
     letGo: async (message) => {
       letGone.add(message);
-      await onTheWay.get(message);
+      await lastSent.get(message);
     },
   };
 }

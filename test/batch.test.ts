@@ -49,6 +49,13 @@ describe('an entry', () => {
     expect(answers).toEqual({ 1: [done], 2: [done] });
   });
 
+  test('waits by one timer, however much company it has', async () => {
+    const { clock, put } = setup();
+    put(1, 2, 3);
+    await clock.advance(50);
+    expect(clock.sleeping).toBe(1);
+  });
+
   test('goes at once when it is the tenth', async () => {
     const { clock, sent, put } = setup();
     put(...numbers(1, 10));

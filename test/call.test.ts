@@ -116,6 +116,14 @@ describe('a call that looks first, as the certificate may be there already', () 
     expect(asked).toEqual(['describe c']);
   });
 
+  test('names no AWS request where the answer had no id', async () => {
+    const { attempt } = setup({ describe: { kind: 'described', status: 'REVOKED' } });
+    expect(await attempt('REVOKED', { lookFirst: true })).toStrictEqual({
+      kind: 'unchanged',
+      status: 'REVOKED',
+    });
+  });
+
   test.each<[status: string, wanted: Status]>([
     ['ACTIVE', 'INACTIVE'],
     ['INACTIVE', 'REVOKED'],

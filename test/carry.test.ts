@@ -113,6 +113,15 @@ describe('a dead letter', () => {
     expect(told.filter((what) => what.startsWith('delete'))).toEqual([]);
   });
 
+  test('that is larger than SQS takes is not sent at all, and stays', async () => {
+    const { carry, told } = setup();
+    expect(await carry(deadLetter, { body: 'x'.repeat(1_048_577) })).toEqual({
+      done: false,
+      cause: 'dead-letter queue: it is larger than SQS takes',
+    });
+    expect(told).toEqual(['hide r1 60']);
+  });
+
   test('that was sent, while the delete failed, says that the message comes back', async () => {
     const { carry } = setup((what) => (what.startsWith('delete') ? refused : done));
     expect(await carry(deadLetter)).toEqual({

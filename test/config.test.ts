@@ -162,6 +162,14 @@ describe('what holds alerts back', () => {
       'ALERT_CEILING_PER_HOUR: it is 100; without LEDGER_TABLE no less than MAXIMUM_CONCURRENCY, which divides it (150), or "unlimited", is expected',
     ]);
     expect(configOf({ ...processes, LEDGER_TABLE: 'ledger' }).ceilings).toEqual({ alert: 100 });
+    for (const lane of ['incident', 'alert', 'rotation']) {
+      const name = lane.toUpperCase();
+      const few = { [`${name}_QUEUE_URL`]: queueUrl(lane), [`${name}_CEILING_PER_HOUR`]: '3' };
+      expect(problemsOf({ ...few, MAXIMUM_CONCURRENCY: '4' })).toEqual([
+        `${name}_CEILING_PER_HOUR: it holds "3"; without LEDGER_TABLE no less than MAXIMUM_CONCURRENCY, which divides it (4), or "unlimited", is expected`,
+      ]);
+      expect(problemsOf({ ...few, MAXIMUM_CONCURRENCY: '3' })).toEqual([]);
+    }
   });
 });
 

@@ -9,26 +9,36 @@ const ledger = createMemoryLedger();
 ledger.record(certificateIdOf(0), proof);
 const update = openUpdate({ request: requestOf(), message: messageOf(), settle: () => {} });
 
+const sentAt = (sentAtMs: number) => ({ sentAtMs, messageId: 'another' });
+
 describe('a request', () => {
   test('is covered by a call that started after it was sent, even while an update is open', () => {
-    expect(decide(requestOf(), 1000, ledger, undefined)).toEqual({ kind: 'covered', proof });
-    expect(decide(requestOf(), 1000, ledger, update)).toEqual({ kind: 'covered', proof });
+    expect(decide(requestOf(), sentAt(1000), ledger, undefined)).toEqual({
+      kind: 'covered',
+      proof,
+    });
+    expect(decide(requestOf(), sentAt(1000), ledger, update)).toEqual({ kind: 'covered', proof });
   });
 
   test('joins the open update where no call covers it', () => {
-    expect(decide(requestOf(), 10_000, ledger, update)).toEqual({ kind: 'join', update });
+    expect(decide(requestOf(), sentAt(10_000), ledger, update)).toEqual({ kind: 'join', update });
   });
 
   test('opens an update where none is open and no call covers it', () => {
-    expect(decide(requestOf(), 10_000, ledger, undefined)).toEqual({ kind: 'open' });
+    expect(decide(requestOf(), sentAt(10_000), ledger, undefined)).toEqual({ kind: 'open' });
     const other = requestOf({ certificateId: certificateIdOf(1) });
-    expect(decide(other, 1000, ledger, undefined)).toEqual({ kind: 'open' });
+    expect(decide(other, sentAt(1000), ledger, undefined)).toEqual({ kind: 'open' });
   });
 
-  test('asks the ledger for its own certificate, status and sent time', () => {
+  test('asks the ledger for its own certificate, status, sent time and message', () => {
     const asked: unknown[] = [];
     const covering = (...question: unknown[]): undefined => void asked.push(question);
-    decide({ certificateId: 'c', newStatus: 'INACTIVE' }, 7, { covering }, undefined);
-    expect(asked).toEqual([['c', 'INACTIVE', 7]]);
+    decide(
+      { certificateId: 'c', newStatus: 'INACTIVE' },
+      { sentAtMs: 7, messageId: 'n' },
+      { covering },
+      undefined,
+    );
+    expect(asked).toEqual([['c', 'INACTIVE', 7, 'n']]);
   });
 });

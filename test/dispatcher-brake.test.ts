@@ -8,6 +8,7 @@ import type { Origin } from '../src/intent.ts';
 import { lanes, type Lane } from '../src/lane.ts';
 import { createMemoryLedger } from '../src/ledger.ts';
 import type { Outcome } from '../src/outcome.ts';
+import type { SharedLedger } from '../src/shared-ledger.ts';
 import { strongest, type Status } from '../src/status.ts';
 import { createVirtualClock } from './helpers/clock.ts';
 import {
@@ -22,6 +23,17 @@ import { certificateIdOf, messageOf, requestOf } from './helpers/message.ts';
 
 const stay: Stay = { cause: 'the lane is held' };
 const heldBack = { kind: 'deferred', failureKind: 'brake', cause: 'the lane is held' };
+
+/** A ledger that others share, and have nothing in. */
+function createFakeSharedLedger() {
+  const recorded: unknown[] = [];
+  const sharedLedger: SharedLedger = {
+    recall: async () => [],
+    record: async (entry) => void recorded.push(entry),
+    recordCovered: async (entry) => void recorded.push(entry),
+  };
+  return { sharedLedger, recorded };
+}
 
 interface Asked {
   readonly id: string;
@@ -134,6 +146,17 @@ describe('a held lane', () => {
     await throttle.fire();
     await certificates.answer(updated);
     expect(kinds()).toEqual({ one: 'deferred', two: 'applied' });
+    expect(dispatcher.load('alert')).toBe(0);
+  });
+
+  test('leaves nothing in a ledger that others share, and no update behind either', async () => {
+    const { sharedLedger, recorded } = createFakeSharedLedger();
+    const { ask, held, throttle, outcomes, dispatcher } = setup({ sharedLedger });
+    held.add('alert');
+    await ask({ id: 'one', lane: 'alert' });
+    await throttle.fire();
+    expect(outcomes).toEqual({ one: heldBack });
+    expect(recorded).toEqual([]);
     expect(dispatcher.load('alert')).toBe(0);
   });
 

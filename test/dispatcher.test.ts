@@ -310,6 +310,19 @@ describe('after REVOKED, a request for INACTIVE', () => {
     });
   });
 
+  test('names no AWS request where the call had no id', async () => {
+    const ledger = createMemoryLedger();
+    const { awsRequestId: _none, ...proof } = proofOf({ watermarkMs: 300_000 });
+    ledger.record(certificateIdOf(0), proof);
+    const { ask, outcomes } = setup({ ledger });
+    await ask({ id: 'next' });
+    expect(outcomes['next']).toStrictEqual({
+      kind: 'covered',
+      cause: 'the call for message message-1 started after this was sent',
+      byMessageId: 'message-1',
+    });
+  });
+
   test('is covered by that look from then on, as SQS’s clock goes', async () => {
     const { ask, outcomes, throttle, certificates, watermark } = await afterRevoked();
     watermark.ms = 300_000;
@@ -481,6 +494,14 @@ describe('stopping', () => {
       cause: 'SIGTERM',
     });
     expect(await throttle.fire()).toBe(false);
+  });
+
+  test('says no more than that where nobody has given a reason', async () => {
+    const { ask, outcomes, stop } = setup();
+    await ask({ id: 'waits' });
+    stop.abort();
+    await turn();
+    expect(outcomes['waits']).toMatchObject({ failureKind: 'stopping', cause: 'stopping' });
   });
 
   test('lets the call under way end, and keeps its success', async () => {

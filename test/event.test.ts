@@ -150,7 +150,8 @@ describe('the event of a message', () => {
     ];
     for (const [request, story] of stories) {
       const settled: Settled = { request, outcome: outcomes.ignored };
-      expect(eventOf(message, [settled], deleted, carried, 0)).toEqual({
+      // Strictly: nothing else is said, not even that it is undefined.
+      expect(eventOf(message, [settled], deleted, carried, 0)).toStrictEqual({
         event: 'message',
         lane: 'alert',
         messageId: 'message-1',
@@ -213,6 +214,16 @@ describe('the event of a message', () => {
     });
   });
 
+  test('keeps unknown fields of up to 4096 characters', () => {
+    const other = { a: 'x'.repeat(4096 - '{"a":""}'.length) };
+    expect(tellOf(outcomes.applied, deleted, {}, other).other).toEqual(other);
+    const longer = { a: `${other.a}x` };
+    expect(tellOf(outcomes.applied, deleted, {}, longer).other).toEqual({
+      leftOut: '4097 characters of JSON',
+      fields: ['a'],
+    });
+  });
+
   test('stays short whatever the unknown fields are called', () => {
     const event = tellOf(outcomes.applied, deleted, {}, { ['x'.repeat(1_000_000)]: 1 });
     expect(JSON.stringify(event).length).toBeLessThan(6000);
@@ -233,6 +244,7 @@ describe('an event is as loud as it needs somebody', () => {
     ['info', { outcome: 'deferred', failureKind: 'brake' }],
     ['info', { outcome: 'deferred', failureKind: 'dry-run' }],
     ['warn', { outcome: 'rejected', failureKind: 'protected' }],
+    ['warn', { outcome: 'rejected', failureKind: 'unauthorized' }],
     ['error', { outcome: 'deferred', failureKind: 'unauthorized' }],
     ['error', { outcome: 'deferred', failureKind: 'unknown-exception' }],
     ['error', { outcome: 'deferred', failureKind: 'bug' }],

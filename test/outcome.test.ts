@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { deciding, type Outcome } from '../src/outcome.ts';
+import { deciding, deferredByBug, type Outcome } from '../src/outcome.ts';
 import { callStory, outcomes } from './helpers/outcome.ts';
 
 const { applied, covered, unchanged, rejected, deferred, expanded, ignored } = outcomes;
@@ -36,5 +36,24 @@ describe('the outcome that decides for a whole message', () => {
         expect(deciding(withDeferred)?.kind).toBe('deferred');
       }),
     );
+  });
+});
+
+describe('a bug of ours', () => {
+  test('defers the request, and says where it is', () => {
+    const bug = new TypeError('no such thing');
+    expect(deferredByBug(bug)).toEqual({
+      kind: 'deferred',
+      failureKind: 'bug',
+      cause: bug.stack,
+    });
+    expect(bug.stack).toContain('outcome.test.ts');
+  });
+
+  test('says what it can where it has no stack, or is no error', () => {
+    const bug = new TypeError('no such thing');
+    delete bug.stack;
+    expect(deferredByBug(bug)).toMatchObject({ cause: 'no such thing' });
+    expect(deferredByBug('thrown as it is')).toMatchObject({ cause: 'thrown as it is' });
   });
 });

@@ -108,6 +108,65 @@ describe('a pace', () => {
     expect(after(tired, [[{ kind: 'idle' }, 61_000]]).refused).toBe(0);
   });
 
+  test('counts what the bucket gave since it was empty: calls that started after that', () => {
+    const empty = after(startPace({ share: 10, ceiling: 10 }, 0), [
+      [{ kind: 'throttled', startedAtMs: 1000 }, 1060],
+    ]);
+    const given = (startedAtMs: number): number =>
+      after(empty, [[{ kind: 'succeeded', startedAtMs }, 1500]]).givenSinceEmpty;
+    expect([given(999), given(1000), given(1001)]).toEqual([0, 0, 1]);
+  });
+
+  test('has reacted to all that started before, and in the same moment', () => {
+    const pace = { ...startPace({ share: 10, ceiling: 10 }, 0), reactedAtMs: 1000 };
+    expect(after(pace, [[{ kind: 'throttled', startedAtMs: 1000 }, 1060]])).toBe(pace);
+    expect(after(pace, [[{ kind: 'throttled', startedAtMs: 1001 }, 1060]]).rate).toBe(7);
+  });
+
+  test('leaves to the bucket what comes while it yields', () => {
+    const pace = after(startPace({ share: 10, ceiling: 10 }, 0), [
+      [{ kind: 'throttled', startedAtMs: 1000 }, 1060],
+    ]);
+    expect(pace.tokens).toBeCloseTo(2.1); // 300 ms at 7 a second
+    expect(pace.countedAtMs).toBe(1360);
+  });
+
+  test('measures from a second and four calls on; less tells nothing', () => {
+    const rate = (givenSinceEmpty: number, startedAtMs: number): number => {
+      const pace = { ...startPace({ share: 10, ceiling: 10 }, 0), emptyAtMs: 0, givenSinceEmpty };
+      return after(pace, [[{ kind: 'throttled', startedAtMs }, startedAtMs]]).rate;
+    };
+    expect(rate(4, 1000)).toBe(5); // 4 were measured, and it never more than halves
+    expect([rate(3, 1000), rate(4, 999)]).toEqual([7, 7]);
+  });
+
+  test('that was throttled is slower than before, unless it was the probe that went too far', () => {
+    const rate = (probing: boolean): number => {
+      const limits = { share: 10, ceiling: 10 };
+      const pace = { ...startPace(limits, 0), probing, emptyAtMs: 0, givenSinceEmpty: 30 };
+      return after(pace, [[{ kind: 'throttled', startedAtMs: 1000 }, 1000]]).rate;
+    };
+    expect([rate(false), rate(true)]).toEqual([9.9, 10]);
+  });
+
+  test('gives back of what others left, and never of its own share', () => {
+    const rate = (givenSinceEmpty: number): number => {
+      const limits = { share: 5, ceiling: 20 };
+      const pace = { ...startPace(limits, 0), rate: 10, emptyAtMs: 0, givenSinceEmpty };
+      return after(pace, [[{ kind: 'throttled', startedAtMs: 10_000 }, 10_000]]).rate;
+    };
+    expect(rate(80)).toBeCloseTo(7.2);
+    expect(rate(52)).toBe(5);
+  });
+
+  test('has forgotten after a minute, to the millisecond, and ends a probe when nobody calls', () => {
+    const limits = { share: 10, ceiling: 10 };
+    const pace = { ...startPace(limits, 0), rate: 7, reactedAtMs: 0, probing: true };
+    const idle = (atMs: number): Pace => after(pace, [[{ kind: 'idle' }, atMs]]);
+    expect([idle(59_999).rate, idle(60_000).rate]).toEqual([7, 10]);
+    expect(idle(1).probing).toBe(false);
+  });
+
   test('always recovers, whatever it was told before', () => {
     fc.assert(
       fc.property(histories, (history) => {
@@ -121,6 +180,73 @@ describe('a pace', () => {
         expect(pace.rate).toBe(10);
       }),
     );
+  });
+});
+
+describe('a probe', () => {
+  const limits = { share: 10, ceiling: 20 };
+  const taken: PaceEvent = { kind: 'taken', attempts: 1 };
+
+  /** Whether one begins after so many calls, at that time. */
+  function begins(calls: number, atMs: number, fields: Partial<Pace> = {}): boolean {
+    const pace = { ...startPace(limits, 0), givenSinceProbe: calls, ...fields };
+    return after(pace, [[taken, atMs]]).probing;
+  }
+
+  test('begins soon while nothing is known: after 8 calls and 2 seconds', () => {
+    expect([begins(8, 2000), begins(7, 2000), begins(8, 1999)]).toEqual([true, false, false]);
+  });
+
+  test('begins as soon far below the share, which is six tenths of it', () => {
+    expect(begins(8, 2000, { emptyAtMs: 0, rate: 6 })).toBe(true);
+    expect(begins(8, 2000, { emptyAtMs: 0, rate: 6.1 })).toBe(false);
+  });
+
+  test('takes its time where the bucket is known: 130 calls and 10 seconds', () => {
+    const known = { emptyAtMs: 0 };
+    expect(begins(130, 10_000, known)).toBe(true);
+    expect([begins(129, 10_000, known), begins(130, 9999, known)]).toEqual([false, false]);
+  });
+
+  test('is put off by patience, in calls as in time', () => {
+    const patient = { patience: 1.25 };
+    expect(begins(10, 2500, patient)).toBe(true);
+    expect([begins(9, 2500, patient), begins(10, 2499, patient)]).toEqual([false, false]);
+  });
+
+  test('is none at the ceiling: there is nothing to learn, and the count begins anew', () => {
+    const pace = {
+      ...startPace({ share: 10, ceiling: 10 }, 0),
+      probing: true,
+      givenSinceProbe: 50,
+    };
+    expect(after(pace, [[taken, 5000]])).toMatchObject({
+      probing: false,
+      givenSinceProbe: 0,
+      probedAtMs: 5000,
+    });
+  });
+
+  test('wins once it has spent 2.5 tokens more than there were, and not before', () => {
+    const rate = (tokens: number): number =>
+      after({ ...startPace(limits, 0), rate: 4, probing: true, tokens }, [[taken, 0]]).rate;
+    expect([rate(-1.5), rate(-1.4)]).toEqual([7, 4]);
+  });
+
+  test('that wins nine tenths of the share is the end of all refusals', () => {
+    const refused = (rate: number): number => {
+      const pace = { ...startPace({ share: 14, ceiling: 20 }, 0), rate, refused: 3 };
+      return after({ ...pace, probing: true, tokens: -9 }, [[taken, 0]]).refused;
+    };
+    expect([refused(7.2), refused(7.1)]).toEqual([0, 3]); // 12.6 is nine tenths of 14
+  });
+
+  test('counts as refused only if it was one, and far below the share', () => {
+    const refused = (probing: boolean, rate: number): number => {
+      const pace = { ...startPace(limits, 0), probing, rate };
+      return after(pace, [[{ kind: 'throttled', startedAtMs: 5000 }, 5000]]).refused;
+    };
+    expect([refused(true, 5), refused(false, 5), refused(true, 10)]).toEqual([1, 0, 0]);
   });
 });
 

@@ -19,6 +19,9 @@ function policyOf(fields: Partial<Policy> = {}): Policy {
   return { ...defaultPolicy, alerts: [], ...fields };
 }
 
+/** How an audit's finding is called in Security Hub, but for its check. */
+const auditProduct = 'arn:aws:securityhub:eu-central-1::product/aws/iot-device-defender-audit';
+
 const status = fc.constantFrom(...statuses);
 const lane = fc.constantFrom(...lanes);
 const name = fc.constantFrom('', 'a', 'b', 'a/b', 'ab');
@@ -103,6 +106,13 @@ describe('by default', () => {
     ['device-defender-audit', 'DEVICE_CERTIFICATE_EXPIRING_CHECK', 'ignored'],
     ['device-defender-audit', 'DEVICE_CERTIFICATE_KEY_QUALITY_CHECK', 'ignored'],
     ['security-hub-imported', 'arn:aws:securityhub:::product/aws/x', 'INACTIVE'],
+    ['security-hub-imported', `${auditProduct}/DEVICE_CERTIFICATE_SHARED_CHECK`, 'INACTIVE'],
+    [
+      'security-hub-imported',
+      `${auditProduct}/REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK`,
+      'INACTIVE',
+    ],
+    ['security-hub-imported', `${auditProduct}/DEVICE_CERTIFICATE_KEY_QUALITY_CHECK`, 'ignored'],
     ['security-hub-custom-action', 'Revoke', 'INACTIVE'],
     ['iot-rule', '', 'INACTIVE'],
   ])('%s %s leads to %s', (format, name, leadsTo) => {

@@ -42,6 +42,16 @@ describe('the next slot', () => {
     expect(next.indexOf('rotation-1')).toBe(9);
   });
 
+  test('serves the others where the floor is due to a rotation that does not wait any more', () => {
+    const { priority, add, take } = setup();
+    const promoted = add('rotation-1');
+    for (let n = 0; n < 12; n++) add(`alert-${n}`);
+    for (let n = 0; n < 9; n++) take();
+    promoted.lane = 'incident';
+    priority.promote(promoted);
+    expect([take(), take()]).toEqual(['rotation-1', 'alert-9']);
+  });
+
   test('keeps no floor for alerts: an incident ends first', () => {
     const { add, takeAll } = setup();
     add('alert-1');

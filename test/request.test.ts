@@ -11,7 +11,9 @@ const id = certificateIdOf(0);
 
 describe('a body that asks for a certificate by its id', () => {
   test('is a request in the account and region of this deployment', () => {
-    expect(readRequests(bodyOf({ certificateId: id, newStatus: 'INACTIVE' }), deployment)).toEqual({
+    const body = bodyOf({ certificateId: id, newStatus: 'INACTIVE' });
+    // Strictly: nothing else is said, not even that it is undefined.
+    expect(readRequests(body, deployment)).toStrictEqual({
       kind: 'requests',
       requests: [
         {
@@ -89,6 +91,13 @@ describe('a body that asks for a certificate by its ARN', () => {
     );
   });
 
+  test('is refused by its path where it came in an envelope', () => {
+    const body = bodyOf({ certificateId: certificateIdOf(1), certificateArn: arnOf() });
+    expect(refusal(inSns(body)).reason).toBe(
+      'Message.certificateId: it names another certificate than Message.certificateArn; one of the two is enough',
+    );
+  });
+
   test('is refused where the certificate is of another account', () => {
     const certificateArn = arnOf({ account: '210987654321' });
     expect(refusal(bodyOf({ certificateId: undefined, certificateArn }))).toEqual({
@@ -124,6 +133,13 @@ describe('a body that asks for a certificate by its ARN', () => {
       reason: expect.stringMatching(/^certificateArn: it holds ".*"; arn:aws:iot:<region>/),
     });
   });
+
+  test('is told what would be right where it is no string, and names something yet', () => {
+    const body = bodyOf({ certificateId: undefined, certificateArn: 7 });
+    expect(refusal(body).reason).toBe(
+      'certificateArn: it holds 7; arn:aws:iot:<region>:<account>:cert/<64 hexadecimal characters> is expected',
+    );
+  });
 });
 
 describe('a body that asks for a thing', () => {
@@ -147,6 +163,10 @@ describe('a body that asks for a thing', () => {
     expect(read(bodyOf({ thingName: 'sensor-17' }), 'rotation', deployment)).toEqual({
       kind: 'intents',
       intents: [{ target, newStatus: 'REVOKED', thingName: 'sensor-17' }],
+    });
+    expect(read(bodyOf(), 'rotation', deployment)).toStrictEqual({
+      kind: 'intents',
+      intents: [{ target, newStatus: 'REVOKED' }],
     });
     expect(only(bodyOf({ thingName: 'sensor-17' }))).toEqual(requestOf({ thingName: 'sensor-17' }));
   });
@@ -186,9 +206,11 @@ describe('a body that asks for a thing', () => {
   });
 
   test('is nothing for whoever takes certificates only', () => {
-    expect(refusal(inSns(body)).reason).toBe(
-      'Message.thingName: it names a thing; a certificate is expected here',
-    );
+    expect(refusal(inSns(body))).toEqual({
+      kind: 'refused',
+      failureKind: 'invalid-request',
+      reason: 'Message.thingName: it names a thing; a certificate is expected here',
+    });
   });
 });
 
@@ -202,7 +224,7 @@ describe('a body that tells which alert led to it', () => {
   test('keeps it', () => {
     expect(only(bodyOf({ origin }))).toEqual(requestOf({ origin }));
     const { format, name } = origin;
-    expect(only(bodyOf({ origin: { format, name } }))).toEqual(
+    expect(only(bodyOf({ origin: { format, name } }))).toStrictEqual(
       requestOf({ origin: { format, name } }),
     );
     expect(read(bodyOf({ origin }), 'alert', deployment)).toMatchObject({ intents: [{ origin }] });
@@ -212,7 +234,10 @@ describe('a body that tells which alert led to it', () => {
     [null, 'origin: it holds null; an object with'],
     ['audit', 'origin: it holds "audit"; an object with'],
     [{ ...origin, more: 1 }, 'origin: it holds an object; an object with'],
-    [{ ...origin, format: 'guess' }, 'origin.format: it holds "guess"; one of device-defender-det'],
+    [
+      { ...origin, format: 'guess' },
+      'origin.format: it holds "guess"; one of device-defender-detect, device-defender-audit, security-hub-imported, ',
+    ],
     [{ ...origin, name: undefined }, 'origin.name: it holds nothing; a string'],
     [{ ...origin, id: 7 }, 'origin.id: it holds 7; a string'],
     [{ ...origin, id: 'a'.repeat(2049) }, 'at most 2048 characters are expected'],
@@ -287,6 +312,7 @@ describe('a status is refused', () => {
     ['that AWS does not know', 'DELETED', '"DELETED"'],
     ['named as a method of objects', 'toString', '"toString"'],
     ['that is no string', true, 'true'],
+    ['in a list', ['ACTIVE'], 'an array of 1'],
     ['that is null', null, 'null'],
     ['that is not there', undefined, 'nothing'],
   ])('%s', (_, newStatus, shown) => {

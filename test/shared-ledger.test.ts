@@ -203,6 +203,22 @@ describe('recording', () => {
     expect(recorded.isOver).toBe(true);
   });
 
+  test('without an incident files nothing, whichever the item is filed under', async () => {
+    const { table, record } = setup();
+    table.standing = 'another';
+    await record();
+    expect(table.asked).toEqual(['write c0']);
+  });
+
+  test('that failed has filed nothing: a covered request of that incident does', async () => {
+    const { table, clock, shared, record } = setup();
+    table.mood.writes = 'fails';
+    await record(['i-1']);
+    await clock.advance(1000); // the table is left alone for so long
+    await clock.run(shared.recordCovered(coveredEntryOf('i-1')));
+    expect(table.asked).toEqual(['write c0 i-1', 'file c0 i-1']);
+  });
+
   test('of a table that is broken does not reject', async () => {
     const { table, warnings, record } = setup();
     table.mood.writes = 'is broken';
@@ -293,6 +309,35 @@ describe('a table in trouble', () => {
         cause: 'ThrottlingException: slow down',
       },
     ]);
+  });
+
+  test.each<[Mood, object]>([
+    ['fails', { failureKind: 'throttled', cause: 'ThrottlingException: slow down' }],
+    ['hangs', { failureKind: 'unknown-result', cause: 'TimeoutError: no answer within 250 ms' }],
+    ['is broken', { failureKind: 'unknown-exception', cause: 'Bug: TypeError: no such thing' }],
+  ])('says what the trouble is, and what that means: it %s', async (mood, told) => {
+    const { table, clock, recall, record, log } = setup();
+    table.mood.reads = mood;
+    await recall();
+    table.mood.writes = 'fails';
+    await record();
+    expect(log.of('ledger-away')).toMatchObject([
+      {
+        ...told,
+        what: 'reads',
+        text: 'the shared ledger fails reads; going on without: what other processes have done already may cost a call each',
+      },
+      {
+        what: 'writes',
+        text: 'the shared ledger fails writes; going on without: what is done meanwhile stands in the log only',
+      },
+    ]);
+    table.mood.reads = 'answers';
+    await clock.advance(60_000);
+    await recall();
+    await clock.advance(10_000);
+    await recall();
+    expect(log.of('ledger-back')).toMatchObject([{ text: 'the shared ledger is back: reads' }]);
   });
 
   test('keeps nobody waiting while it is left alone', async () => {

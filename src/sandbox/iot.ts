@@ -17,6 +17,7 @@ import { createFaultPlan, type Fault } from './fault.ts';
 import { addOperationRoutes } from './front.ts';
 import { routesOf, type Operation } from './operation.ts';
 import { createRegistry, enrol, type Registry } from './registry.ts';
+import { enterThing, type EnteredThing } from './thing-operations.ts';
 import { createTokenBucket, type Quota, type TokenBucket } from './token-bucket.ts';
 
 /** Where the control plane listens, whose it plays, and what it is given instead of the world. */
@@ -56,6 +57,8 @@ export interface IotSandbox extends AsyncDisposable {
     readonly count: number;
     readonly status?: CertificateStatus;
   }) => Promise<readonly string[]>;
+  /** Enters a thing with its certificates and other principals, without a call. */
+  readonly enterThing: (thing: EnteredThing) => void;
   /** Enters what an audit of Device Defender has found, without a call; answers its task's id. */
   readonly enterAudit: (audit: Audit) => string;
   /** Puts a fault in force; the answer takes it away again. Throws on an invalid fault. */
@@ -114,6 +117,7 @@ export async function startIot(options: IotOptions = {}): Promise<IotSandbox> {
     calls: log.calls,
     status: (certificateId) => registry.certificates.get(certificateId)?.status,
     seed: ({ count, status = 'ACTIVE' }) => seed(registry, issuer, count, status),
+    enterThing: (thing) => enterThing(registry, thing),
     enterAudit: (audit) => enterAudit(registry, audit),
     inject: faults.inject,
     setQuota,

@@ -17,6 +17,10 @@ export interface Session {
   readonly complain: (line: string) => void;
 }
 
+/** A thing for whoever tries an alert, and how many certificates it has. */
+const thingName = 'pump-7';
+const pumpSize = 3;
+
 /** Runs a sandbox until the signal aborts. Answers the exit code: 1 when a port cannot be had. */
 export async function runSession(session: Session): Promise<0 | 1> {
   const { environment, signal, print, complain } = session;
@@ -32,7 +36,9 @@ export async function runSession(session: Session): Promise<0 | 1> {
       ledgerPort: ports.dynamodb,
     });
     const certificateIds = await sandbox.iot.seed({ count: 40 });
-    print(announcementOf(sandbox, certificateIds));
+    // All things' certificates are among those that the announcement speaks of.
+    sandbox.iot.enterThing({ thingName, certificateIds: certificateIds.slice(-pumpSize) });
+    print(announcementOf(sandbox, certificateIds, thingName));
     await aborted(signal);
     return 0;
   } catch (error) {

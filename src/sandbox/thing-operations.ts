@@ -7,6 +7,35 @@ import { refuseInvalid } from './constraint.ts';
 import { pageOf } from './page.ts';
 import { arnOf, thingsOf, type Registry } from './registry.ts';
 
+/** A thing as a person or a test enters it. */
+export interface EnteredThing {
+  readonly thingName: string;
+  /** Of registered certificates. */
+  readonly certificateIds?: readonly string[];
+  /** What else is attached to it: ARNs that are no certificate's, Amazon Cognito ids. */
+  readonly otherPrincipals?: readonly string[];
+}
+
+/** Enters a thing, with all that is attached to it. Throws on what AWS would refuse. */
+export function enterThing(
+  registry: Registry,
+  { thingName, certificateIds = [], otherPrincipals = [] }: EnteredThing,
+): void {
+  const principals = [
+    ...certificateIds.map((id) => arnOf(registry, `cert/${id}`)),
+    ...otherPrincipals,
+  ];
+  const answers = [
+    createThing(registry, { thingName, configuration: {} }),
+    ...principals.map((principal) =>
+      attachThingPrincipal(registry, { thingName, principal, thingPrincipalType: undefined }),
+    ),
+  ];
+  for (const answer of answers) {
+    if (answer.kind !== 'ok') throw new Error(`thing ${thingName}: ${JSON.stringify(answer)}`);
+  }
+}
+
 /** CreateThing: the same thing again succeeds, another configuration conflicts (service model). */
 export function createThing(
   registry: Registry,

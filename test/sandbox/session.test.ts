@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import type { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { read } from '../../src/reading.ts';
 import { startQueues } from '../../src/sandbox/queues.ts';
 import { bareEnvironment, cannotSpeakSqs, run } from './command.ts';
 
@@ -78,6 +79,42 @@ describe('npm run sandbox', () => {
       certificateId: expect.stringMatching(/^[0-9a-f]{64}$/),
       newStatus: 'REVOKED',
     });
+  });
+
+  test.skipIf(noAws)(
+    'takes its example of an alert, about a thing that it has',
+    patience,
+    async () => {
+      const [, example = ''] = /^# (aws sns publish .*)$/m.exec(announcement) ?? [];
+      const published = await run('sh', ['-c', example], environment);
+      expect(published).toMatchObject({ exitCode: 0, stderr: '' });
+      const [message] = await receive(environment['ALERT_QUEUE_URL']);
+      const reading = read(message?.Body ?? '', 'alert', {
+        accountId: environment['AWS_ACCOUNT_ID'] ?? '',
+        region: environment['AWS_REGION'] ?? '',
+      });
+      expect(reading).toMatchObject({
+        kind: 'intents',
+        intents: [{ target: { kind: 'thing', thingName: 'pump-7' } }],
+      });
+      const script = 'aws iot list-thing-principals --thing-name pump-7';
+      const { stdout } = await run('sh', ['-c', script], environment);
+      expect((JSON.parse(stdout) as { readonly principals: unknown }).principals).toHaveLength(3);
+    },
+  );
+
+  test('shows how its brake stands, and lifts it', patience, async () => {
+    const [status = '', lift = ''] = [...announcement.matchAll(/^# (node \S+ brake .*)$/gm)].map(
+      ([, command = '']) => command.replace('node', `"${execPath}"`),
+    );
+    const { stdout } = await run('sh', ['-c', `${lift} && ${status}`], environment);
+    expect(stdout.split('\n').map((line) => line.replace(/20\d\d-.*Z/, '…'))).toEqual([
+      '{"lane":"alert","admittedInLastHour":0,"liftedUntil":"…"}',
+      '{"lane":"incident","admittedInLastHour":0}',
+      '{"lane":"alert","admittedInLastHour":0,"liftedUntil":"…"}',
+      '{"lane":"rotation","admittedInLastHour":0}',
+      '',
+    ]);
   });
 
   test.skipIf(noAws)('hands messages and certificates to the AWS CLI', patience, async () => {

@@ -3,9 +3,9 @@
 import type { Fault } from '../fault.ts';
 import type { Sandbox } from '../sandbox.ts';
 import type { Quota } from '../token-bucket.ts';
-import { unsettled, updatesIn, type Evidence } from './evidence.ts';
-import { incidentOf } from './figures.ts';
-import type { Letter, Plan, Size } from './plan.ts';
+import { idsIn, switchedOff, unsettled, updatesIn, type Evidence } from './evidence.ts';
+import { floodOf, incidentOf, wasDeferred } from './figures.ts';
+import { askedBy, type Letter, type Plan, type Size } from './plan.ts';
 import type { Screen } from './screen.ts';
 import { seconds } from './text.ts';
 import type { WorkerProcess } from './worker-process.ts';
@@ -29,13 +29,18 @@ export interface Stage extends Setting {
   readonly send: (letters: readonly Letter[]) => Promise<void>;
   /** Changes what the control plane grants. */
   readonly grant: (quota: Quota) => void;
+  /** Notes that the alert lane is held. */
+  readonly hold: () => void;
+  /** Lifts its brake, by the command that an operator has. */
+  readonly lift: () => Promise<void>;
   /** Waits for what `goal` names, as long as the demo may go on. */
   readonly until: (goal: string, reached: Promise<void>) => Promise<void>;
 }
 
 /** The acts, to be played one after another. */
 export function actsOf(stage: Stage): readonly (() => Promise<void>)[] {
-  return [prologue, rotation, incident, storm, garbage, epilogue].map((act) => () => act(stage));
+  const acts = [prologue, rotation, incident, storm, violation, flood, garbage, epilogue];
+  return acts.map((act) => () => act(stage));
 }
 
 async function prologue({
@@ -79,11 +84,10 @@ async function incident(stage: Stage): Promise<void> {
   const count = plan.incident.length;
   announce(stage, 2, `Incident: ${count} stolen keys. REVOKED, now, whatever else is waiting.`);
   await send(plan.incident);
-  const dead = (): boolean =>
-    plan.incident.every(
-      ({ request }) => sandbox.iot.status(request?.certificateId ?? '') === 'REVOKED',
-    );
-  await until('the incident’s certificates to be REVOKED', sandbox.iot.waitFor(dead));
+  await until(
+    'the incident’s certificates to be REVOKED',
+    sandbox.iot.waitFor(() => isDone(plan.incident, sandbox)),
+  );
   const figures = incidentOf(evidence, quota.rate);
   if (figures === undefined) return;
   screen.say(
@@ -115,18 +119,77 @@ async function storm(stage: Stage): Promise<void> {
 
 const enoughThrottled = 8;
 
+/** From the alert of one device to its certificates, in AWS's own format and by SNS. */
+async function violation(stage: Stage): Promise<void> {
+  const { screen, plan, evidence, sandbox, worker, send, until } = stage;
+  const isOver = (): boolean => unsettled(evidence).every(({ letter }) => letter.lane !== 'alert');
+  await until('the alerts of the storm to be settled', worker.log.waitFor(isOver));
+  announce(stage, 4, 'Alert: Device Defender says that pump-7 misbehaves, and no more.');
+  const startMs = Date.now();
+  await send(plan.violation);
+  await until(
+    'the certificates of pump-7 to be INACTIVE',
+    sandbox.iot.waitFor(() => isDone(plan.violation, sandbox)),
+  );
+  const count = plan.violation.flatMap(askedBy).length;
+  screen.say(
+    `       Its ${count} certificates are INACTIVE ${seconds(Date.now() - startMs)} later.`,
+  );
+}
+
+/** Alerts that would switch the fleet off, an incident among them, and a person who lets them go. */
+async function flood(stage: Stage): Promise<void> {
+  const { size, screen, plan, evidence, sandbox, worker, send, hold, lift, until } = stage;
+  const { ceiling } = size;
+  announce(
+    stage,
+    5,
+    `Flood: ${plan.alarms.length} false alarms. Alerts may switch off ${ceiling} certificates an hour.`,
+  );
+  await send(plan.alarms);
+  await until(
+    'the alert lane to stand at its ceiling',
+    worker.log.waitFor(() => worker.log.notices.includes('brake')),
+  );
+  hold();
+  await until(
+    `${ceiling} certificates of alerts to be out of service`,
+    sandbox.iot.waitFor(() => switchedOff(evidence, Infinity) >= ceiling),
+  );
+  await send(plan.theft);
+  await until(
+    'the stolen keys to be REVOKED',
+    sandbox.iot.waitFor(() => isDone(plan.theft, sandbox)),
+  );
+  await lift();
+  const figures = floodOf(evidence);
+  if (figures === undefined) return;
+  const { held, switchedOff: off, stolen } = figures;
+  screen.say(`       At ${off} the lane stops: ${held} alerts wait in their queue. Meanwhile`);
+  screen.say(
+    `       ${stolen.certificates} more stolen keys are dead ${seconds(stolen.tookMs)} after their first message.`,
+  );
+  screen.say('       Somebody looks at it, and lets go: iot-revoke brake lift alert');
+}
+
+function isDone(letters: readonly Letter[], { iot }: Sandbox): boolean {
+  return letters
+    .flatMap(askedBy)
+    .every(({ certificateId, newStatus }) => iot.status(certificateId) === newStatus);
+}
+
 async function garbage(stage: Stage): Promise<void> {
   const { plan, send } = stage;
-  announce(stage, 4, `Garbage: ${plan.unusable.length} bodies that nobody can use.`);
+  announce(stage, 6, `Garbage: ${plan.unusable.length} bodies that nobody can use.`);
   await send(plan.unusable);
 }
 
 async function epilogue({ screen, evidence, worker, until }: Stage): Promise<void> {
   const { log } = worker;
-  screen.say('       The rest of the rotation takes its time, at the pace that AWS grants.');
+  screen.say('       What waited drains, the rotation with it, at the pace that AWS grants.');
   await until(
-    'the rotation',
-    log.waitFor(() => unsettled(evidence).every(({ messageId }) => wasDeferred(messageId))),
+    'the rotation and the alerts',
+    log.waitFor(() => unsettled(evidence).every(({ messageId }) => hasFailed(messageId))),
   );
   const left = unsettled(evidence).length;
   if (left > 0) {
@@ -139,10 +202,8 @@ async function epilogue({ screen, evidence, worker, until }: Stage): Promise<voi
     log.waitFor(() => unsettled(evidence).length === 0),
   );
 
-  function wasDeferred(messageId: string): boolean {
-    return log.events.some(
-      (event) => event.messageId === messageId && event.outcome === 'deferred',
-    );
+  function hasFailed(messageId: string): boolean {
+    return log.events.some((event) => idsIn(event).includes(messageId) && wasDeferred(event));
   }
 }
 

@@ -3,8 +3,16 @@
 
 import { lanes } from '../../lane.ts';
 import type { Status } from '../../status.ts';
-import { isEnding, updatesIn, type DeadLetter, type Evidence, type QueueName } from './evidence.ts';
-import type { Plan } from './plan.ts';
+import {
+  idsIn,
+  isEnding,
+  switchedOff,
+  updatesIn,
+  type DeadLetter,
+  type Evidence,
+  type QueueName,
+} from './evidence.ts';
+import { askedBy, type Plan } from './plan.ts';
 import type { Exit } from './worker-process.ts';
 
 export interface Check {
@@ -16,6 +24,8 @@ export interface Check {
 
 /** How things stand at the end. */
 export interface Aftermath {
+  /** Certificates that alerts may take out of service in an hour. */
+  readonly ceiling: number;
   readonly plan: Plan;
   readonly evidence: Evidence;
   /** The control plane's word on a certificate. */
@@ -33,6 +43,7 @@ export function checksOf(aftermath: Aftermath): readonly Check[] {
     ...(trouble === undefined ? [] : [{ claim: 'The demo came to its end', problems: [trouble] }]),
     statusCheck(aftermath),
     bystanderCheck(aftermath),
+    brakeCheck(aftermath),
     endingCheck(aftermath),
     deadLetterCheck(aftermath),
     exitCheck(aftermath),
@@ -51,7 +62,11 @@ function statusCheck({ plan, status }: Aftermath): Check {
 }
 
 function bystanderCheck({ plan, evidence, status }: Aftermath): Check {
-  const named = new Set(evidence.sent.flatMap(({ letter }) => letter.request?.certificateId ?? []));
+  const named = new Set(
+    evidence.sent.flatMap(({ letter }) =>
+      askedBy(letter).map(({ certificateId }) => certificateId),
+    ),
+  );
   const uncalledFor = updatesIn(evidence.calls).filter(
     ({ certificateId = '' }) => !named.has(certificateId),
   );
@@ -69,9 +84,30 @@ function bystanderCheck({ plan, evidence, status }: Aftermath): Check {
   };
 }
 
+function brakeCheck({ ceiling, plan, evidence }: Aftermath): Check {
+  const { calls, brake } = evidence;
+  const { heldAtMs, liftedAtMs = Infinity } = brake;
+  const off = switchedOff(evidence, liftedAtMs);
+  const isDead = (id: string | undefined): boolean =>
+    calls.some(
+      ({ certificateId, newStatus, applied, receivedAtMs }) =>
+        certificateId === id && newStatus === 'REVOKED' && applied && receivedAtMs <= liftedAtMs,
+    );
+  const alive = plan.theft.filter(({ request }) => !isDead(request?.certificateId)).length;
+  return {
+    claim: `Alerts took exactly ${ceiling} certificates out of service until the brake was lifted`,
+    problems: [
+      ...(heldAtMs === undefined ? ['the alert lane was never held'] : []),
+      ...(liftedAtMs === Infinity ? ['the brake was never lifted'] : []),
+      ...(off === ceiling ? [] : [`there were ${off}`]),
+      ...(alive === 0 ? [] : [`${alive} stolen keys were alive as long as it held`]),
+    ],
+  };
+}
+
 function endingCheck({ evidence, counts }: Aftermath): Check {
   const { sent, events } = evidence;
-  const endings = Map.groupBy(events.filter(isEnding), ({ messageId }) => messageId);
+  const endings = Map.groupBy(events.filter(isEnding).flatMap(idsIn), (id) => id);
   return {
     claim: `${sent.length} messages came to exactly one end each, and the lanes are empty`,
     problems: [

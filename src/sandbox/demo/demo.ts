@@ -1,4 +1,4 @@
-// The demo: the real worker against real SQS and AWS IoT protocols on loopback, through four acts
+// The demo: the real worker against real SQS and AWS IoT protocols on loopback, through six acts
 // and a handful of faults, ending in figures that are measured and checks that can fail.
 
 import { startSandbox } from '../sandbox.ts';
@@ -10,7 +10,7 @@ import { openMail, type Mail } from './mail.ts';
 import { fleetSize, planOf } from './plan.ts';
 import { progressOf } from './progress.ts';
 import { summaryOf } from './summary.ts';
-import { startWorker, type WorkerProcess } from './worker-process.ts';
+import { runCommand, startWorker, type WorkerProcess } from './worker-process.ts';
 
 export interface Demo extends Setting {
   /** How long all acts together may take, ms. */
@@ -23,10 +23,20 @@ export interface Demo extends Setting {
 
 /** As `npm run demo` plays it, at the quota that AWS gives an account. */
 export const fullDemo: Pick<Demo, 'size' | 'quota' | 'deferral' | 'longestMs'> = {
-  size: { rotation: 150, incident: 30, alerts: 500, alerted: 15, shared: 4, bystanders: 20 },
+  size: {
+    rotation: 100,
+    incident: 30,
+    alerts: 500,
+    alerted: 15,
+    shared: 4,
+    alarms: 60,
+    stolen: 10,
+    ceiling: 40,
+    bystanders: 20,
+  },
   quota: { rate: 10, burst: 10 },
   deferral: true,
-  longestMs: 50_000,
+  longestMs: 55_000,
 };
 
 /** Plays the demo, and tells whether every check held. */
@@ -35,8 +45,10 @@ export async function runDemo(demo: Demo): Promise<boolean> {
   await using sandbox = await startSandbox({ quota });
   const { iot } = sandbox;
   const plan = planOf(await iot.seed({ count: fleetSize(size) }), size, iot);
+  for (const thing of plan.things) iot.enterThing(thing);
   await using worker = startWorker(demo.node, {
     ...sandbox.environment,
+    ALERT_CEILING_PER_HOUR: String(size.ceiling),
     UPDATE_CERTIFICATE_TPS: String(quota.rate),
     STOP_TIMEOUT_SECONDS: '5', // its polls are shorter then, and so is the wait for the last one
   });
@@ -46,12 +58,14 @@ export async function runDemo(demo: Demo): Promise<boolean> {
     events: worker.log.events,
     calls: iot.calls,
     grants: [{ atMs: Date.now(), rate: quota.rate }],
+    brake: {},
   };
 
   const trouble = await play(demo, worker, mail, { ...demo, plan, evidence, sandbox });
   const exit = await orAborted(worker.stop(longestStopMs), signal);
   const queues = await lookInto(mail);
-  const aftermath: Aftermath = { plan, evidence, status: iot.status, exit, ...queues };
+  const { ceiling } = size;
+  const aftermath: Aftermath = { ceiling, plan, evidence, status: iot.status, exit, ...queues };
   const checks = checksOf(trouble === undefined ? aftermath : { ...aftermath, trouble });
   const figures = figuresOf(evidence, queues.deadLetters, quota.rate);
   for (const line of summaryOf(figures, checks, screen.paint)) screen.say(line);
@@ -59,14 +73,18 @@ export async function runDemo(demo: Demo): Promise<boolean> {
 }
 
 /** Evidence that is being gathered. */
-type Recording = Evidence & { readonly sent: Sent[]; readonly grants: Grant[] };
+type Recording = Evidence & {
+  readonly sent: Sent[];
+  readonly grants: Grant[];
+  readonly brake: { heldAtMs?: number; liftedAtMs?: number };
+};
 
 /** A stop takes its STOP_TIMEOUT_SECONDS at most; what takes longer is stuck. */
 const longestStopMs = 7000;
 
 /** Plays the acts; tells what kept them from their end, if anything did. */
 async function play(
-  { longestMs, signal }: Demo,
+  { longestMs, node, signal }: Demo,
   worker: WorkerProcess,
   mail: Mail,
   props: Setting & Pick<Stage, 'plan' | 'sandbox'> & { readonly evidence: Recording },
@@ -84,6 +102,14 @@ async function play(
     grant: (quota) => {
       evidence.grants.push({ atMs: Date.now(), rate: quota.rate });
       sandbox.iot.setQuota(quota);
+    },
+    hold: () => {
+      evidence.brake.heldAtMs = Date.now();
+    },
+    lift: async () => {
+      evidence.brake.liftedAtMs = Date.now();
+      const lifted = runCommand(node, ['brake', 'lift', 'alert'], sandbox.environment);
+      await orAborted(lifted, over);
     },
     until: async (wanted, reached) => {
       goal = wanted;

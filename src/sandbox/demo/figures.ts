@@ -1,9 +1,17 @@
 // The figures of a demo: counted and measured from its evidence. The one that is computed instead,
 // what the incident would have taken in plain order of arrival, has a name that says so.
 
+import type { MessageEvent } from '../../event.ts';
 import { lanes, type Lane } from '../../lane.ts';
 import type { Call } from '../call-log.ts';
-import { grantedAt, updatesIn, type DeadLetter, type Evidence, type Sent } from './evidence.ts';
+import {
+  grantedAt,
+  switchedOff,
+  updatesIn,
+  type DeadLetter,
+  type Evidence,
+  type Sent,
+} from './evidence.ts';
 
 export interface Figures {
   readonly messages: Readonly<Record<Lane, number>>;
@@ -29,11 +37,23 @@ export interface Figures {
   };
   /** Failed calls that were tried again, by what the control plane had answered. */
   readonly failed: ReadonlyMap<string, number>;
-  /** Deliveries that went back to their queue. */
+  /** Deliveries that went back to their queue after failures. */
   readonly deferred: number;
+  /** Absent as long as the brake has not been lifted. */
+  readonly flood?: Flood;
   readonly deadLetters: readonly Refused[];
   /** Absent as long as one of its certificates is in service. */
   readonly incident?: Incident;
+}
+
+export interface Flood {
+  readonly alarms: number;
+  /** Alarms that waited for the brake to be lifted. */
+  readonly held: number;
+  /** Certificates that alerts had taken out of service by then. */
+  readonly switchedOff: number;
+  /** The incident meanwhile. */
+  readonly stolen: { readonly certificates: number; readonly tookMs: number };
 }
 
 export interface Refused {
@@ -63,6 +83,7 @@ export function figuresOf(
   const { sent, events } = evidence;
   const calls = updatesIn(evidence.calls);
   const incident = incidentOf(evidence, quotaPerSecond);
+  const flood = floodOf(evidence);
   const outcomes = Map.groupBy(events, ({ outcome }) => outcome);
   const ofLane = (lane: Lane): number => sent.filter(({ letter }) => letter.lane === lane).length;
   return {
@@ -74,9 +95,42 @@ export function figuresOf(
     storm: stormOf(evidence),
     throttled: throttledOf(evidence, quotaPerSecond),
     failed: failuresOf(calls),
-    deferred: outcomes.get('deferred')?.length ?? 0,
+    deferred: events.filter(wasDeferred).length,
+    ...(flood !== undefined && { flood }),
     deadLetters: grouped(deadLetters),
     ...(incident !== undefined && { incident }),
+  };
+}
+
+/** Whether a message went back to its queue because of failures. */
+export function wasDeferred({ outcome, failureKind }: MessageEvent): boolean {
+  return outcome === 'deferred' && failureKind !== 'brake';
+}
+
+/** The figures of the flood, once the brake has been lifted. */
+export function floodOf(evidence: Evidence): Flood | undefined {
+  const { sent, calls, brake } = evidence;
+  const { liftedAtMs } = brake;
+  if (liftedAtMs === undefined) return undefined;
+  const inFlood = sent.filter(({ letter }) => letter.inFlood);
+  const alarms = inFlood.filter(({ letter }) => letter.lane === 'alert');
+  const before = new Set(
+    updatesIn(calls)
+      .filter(({ applied, receivedAtMs }) => applied && receivedAtMs <= liftedAtMs)
+      .map(({ certificateId }) => certificateId),
+  );
+  const theft = inFlood.filter(({ letter }) => letter.lane === 'incident');
+  const keys = idsOf(theft);
+  return {
+    alarms: alarms.length,
+    held: alarms.filter(({ letter }) => !before.has(letter.request?.certificateId)).length,
+    switchedOff: switchedOff(evidence, liftedAtMs),
+    stolen: {
+      certificates: keys.size,
+      tookMs:
+        Math.max(...[...keys].map((id) => deathOf(id, calls))) -
+        Math.min(...theft.map(({ sentAtMs }) => sentAtMs)),
+    },
   };
 }
 
@@ -104,7 +158,9 @@ function failuresOf(calls: readonly Call[]): ReadonlyMap<string, number> {
 }
 
 function stormOf({ sent, calls }: Evidence): Figures['storm'] {
-  const alerts = usable(sent).filter(({ letter }) => letter.lane === 'alert');
+  const alerts = usable(sent).filter(
+    ({ letter }) => letter.lane === 'alert' && letter.violationId === undefined,
+  );
   const certificates = idsOf(alerts);
   const revoked = calls.filter(
     ({ certificateId = '', newStatus, answer }) =>
@@ -118,7 +174,7 @@ export function incidentOf(
   { sent, calls }: Pick<Evidence, 'sent' | 'calls'>,
   quotaPerSecond: number,
 ): Incident | undefined {
-  const messages = sent.filter(({ letter }) => letter.lane === 'incident');
+  const messages = sent.filter(({ letter }) => letter.lane === 'incident' && !letter.inFlood);
   const compromised = idsOf(usable(messages));
   const deaths = [...compromised].map((id) => deathOf(id, calls));
   const startMs = Math.min(...messages.map(({ sentAtMs }) => sentAtMs));

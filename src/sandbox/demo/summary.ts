@@ -1,7 +1,7 @@
 // The end of a demo, on one screen of 80 columns: the figures and the checks.
 
 import type { Check } from './checks.ts';
-import type { Figures, Incident } from './figures.ts';
+import type { Figures, Flood, Incident } from './figures.ts';
 import { cut, seconds, type Paint } from './text.ts';
 
 const labelWidth = 12;
@@ -18,7 +18,8 @@ export function summaryOf(figures: Figures, checks: readonly Check[], paint: Pai
 }
 
 function figureLines(figures: Figures, paint: Paint): string[] {
-  const { messages, quotaPerSecond, storm, throttled, failed, deadLetters, incident } = figures;
+  const { messages, quotaPerSecond, storm, throttled, failed, deadLetters, incident, flood } =
+    figures;
   const total = messages.incident + messages.alert + messages.rotation;
   const rejected = sum(deadLetters.map(({ count }) => count));
   const row: Row = (label, figure, text) =>
@@ -40,6 +41,7 @@ function figureLines(figures: Figures, paint: Paint): string[] {
       figures.merged,
       `calls saved: ${storm.alerts} alerts about ${storm.certificates} certificates took ${storm.calls}`,
     ),
+    ...(flood === undefined ? [] : floodLines(flood, row)),
     row('Throttled', throttled.calls, throttledText(figures)),
     row('Retried', sum([...failed.values()]), failureText(failed)),
     row('Deferred', figures.deferred, 'back to the queue when attempts kept failing, done later'),
@@ -67,6 +69,18 @@ function incidentLines(
     more(
       `${seconds(computedInOrderMs)} if served in order: ${waiting + certificates} calls at ${quotaPerSecond}/s, computed`,
     ),
+  ];
+}
+
+function floodLines({ alarms, held, switchedOff, stolen }: Flood, row: Row): string[] {
+  const { certificates, tookMs } = stolen;
+  return [
+    row(
+      'Held',
+      held,
+      `of ${alarms} false alarms, at ${switchedOff} certificates an hour; done once`,
+    ),
+    more(`the brake was lifted. Meanwhile ${certificates} more stolen keys: ${seconds(tookMs)}`),
   ];
 }
 

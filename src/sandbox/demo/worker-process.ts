@@ -1,10 +1,12 @@
-// The real worker, as a process of its own, with the sandbox's environment.
+// The real worker, as a process of its own, with the sandbox's environment; and the command that an
+// operator has beside it.
 
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { devNull } from 'node:os';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { createWorkerLog, type WorkerLog } from './worker-log.ts';
 
 /** How a process ended. */
@@ -24,6 +26,20 @@ export interface WorkerProcess extends AsyncDisposable {
 }
 
 const program = fileURLToPath(new URL('../../entry/worker.ts', import.meta.url));
+const command = fileURLToPath(new URL('../../entry/cli.ts', import.meta.url));
+
+/** Runs `iot-revoke` to its end; rejects with what it complains of, if it fails. */
+export async function runCommand(
+  node: string,
+  words: readonly string[],
+  variables: Readonly<Record<string, string>>,
+): Promise<void> {
+  await promisify(execFile)(node, [command, ...words], { env: environmentOf(variables) });
+}
+
+function environmentOf(variables: Readonly<Record<string, string>>): Record<string, string> {
+  return { ...variables, AWS_CONFIG_FILE: devNull, AWS_SHARED_CREDENTIALS_FILE: devNull };
+}
 
 /**
  * Starts the worker.
@@ -36,7 +52,7 @@ export function startWorker(
   variables: Readonly<Record<string, string>>,
 ): WorkerProcess {
   const child = spawn(node, [program], {
-    env: { ...variables, AWS_CONFIG_FILE: devNull, AWS_SHARED_CREDENTIALS_FILE: devNull },
+    env: environmentOf(variables),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const log = createWorkerLog();

@@ -13,19 +13,25 @@ const plan: Plan = {
   rotation: [usable],
   incident: [],
   alerts: [],
+  violation: [],
+  alarms: [],
+  theft: [],
   unusable: [unusable],
   asked: new Map([['asked', 'REVOKED']]),
   bystanders: ['bystander'],
+  things: [],
 };
 const statuses: Readonly<Record<string, string>> = { asked: 'REVOKED', bystander: 'ACTIVE' };
 const letter = deadLetterOf('bad', unusable.body, { failureKind: 'malformed-body' });
 const good: Aftermath = {
+  ceiling: 0,
   plan,
   evidence: {
     ...nothingSeen,
     sent: [sentOf(usable, { messageId: 'good' }), sentOf(unusable, { messageId: 'bad' })],
     events: [eventOf('good'), eventOf('bad', { acknowledgement: 'dead-letter' })],
     calls: [callOf('asked')],
+    brake: { heldAtMs: 100, liftedAtMs: 200 },
   },
   status: (id) => statuses[id],
   counts: { incident: 0, alert: 0, rotation: 0, deadLetter: 1 },
@@ -79,6 +85,50 @@ describe('the checks', () => {
     const events = [...good.evidence.events, eventOf('good')];
     expect(problemsIn({ evidence: { ...good.evidence, events } })).toEqual([
       'rotation message good came to 2 ends',
+    ]);
+  });
+
+  test('know what was published by the id of its violation', () => {
+    const published: Letter = { ...usable, lane: 'alert', violationId: 'v' };
+    const origin = { format: 'device-defender-detect', name: 'fleet/x', id: 'v' } as const;
+    const told = { certificateId: 'asked', newStatus: 'INACTIVE', outcome: 'applied', attempts: 1 } as const; // prettier-ignore
+    const [, bad] = good.evidence.sent;
+    const sent = [sentOf(published, { messageId: 'v' }), ...(bad ? [bad] : [])];
+    for (const event of [
+      eventOf('m', { origin }),
+      eventOf('m', { requests: [{ ...told, origin }] }),
+    ]) {
+      const events = [event, eventOf('bad', { acknowledgement: 'dead-letter' })];
+      expect(problemsIn({ evidence: { ...good.evidence, sent, events } })).toEqual([]);
+    }
+  });
+
+  test('find alerts that went past the ceiling before the brake was lifted, or short of it', () => {
+    const alarms = ['a', 'b', 'c'].map((certificateId): Letter => {
+      return { lane: 'alert', body: '{}', request: { certificateId, newStatus: 'INACTIVE' } };
+    });
+    const sent = [...good.evidence.sent, ...alarms.map((alarm) => sentOf(alarm))];
+    const events = [...good.evidence.events, ...['a', 'b', 'c'].map((id) => eventOf(id))];
+    const calls = ['a', 'b', 'b', 'c'].map((id, at) => callOf(id, { receivedAtMs: at * 90 }));
+    const evidence = { ...good.evidence, sent, events, calls };
+    expect(problemsIn({ ceiling: 2, evidence })).toEqual([]);
+    expect(problemsIn({ ceiling: 1, evidence })).toEqual(['there were 2']);
+    expect(problemsIn({ ceiling: 3, evidence })).toEqual(['there were 2']);
+  });
+
+  test('find a brake that never held or was never lifted, and whom it kept waiting', () => {
+    const theft: readonly Letter[] = [
+      { lane: 'incident', body: '{}', request: { certificateId: 'asked', newStatus: 'REVOKED' } },
+    ];
+    const held = { ...good.evidence, calls: [callOf('asked', { newStatus: 'REVOKED' })] };
+    const withTheft = { ...plan, theft };
+    expect(problemsIn({ plan: withTheft, evidence: held })).toEqual([]);
+    expect(problemsIn({ plan: withTheft })).toEqual([
+      '1 stolen keys were alive as long as it held',
+    ]);
+    expect(problemsIn({ evidence: { ...held, brake: {} } })).toEqual([
+      'the alert lane was never held',
+      'the brake was never lifted',
     ]);
   });
 

@@ -12,7 +12,17 @@ import { plainScreen } from '../../../src/sandbox/demo/screen.ts';
 const patience = { timeout: 60_000 };
 
 const short: Omit<Demo, 'screen'> = {
-  size: { rotation: 40, incident: 12, alerts: 90, alerted: 6, shared: 2, bystanders: 3 },
+  size: {
+    rotation: 40,
+    incident: 12,
+    alerts: 90,
+    alerted: 6,
+    shared: 2,
+    alarms: 12,
+    stolen: 3,
+    ceiling: 13,
+    bystanders: 3,
+  },
   quota: { rate: 100, burst: 100 },
   deferral: false,
   longestMs: 30_000,
@@ -27,12 +37,13 @@ describe('the demo', () => {
     expect(passed).toBe(true);
     const figure = (label: string): number =>
       Number(new RegExp(`^${label} +([\\d.]+)`, 'm').exec(lines.join('\n'))?.[1]);
-    expect(figure('Requests')).toBe(40 + 12 + 90 + figure('Dead letters'));
+    expect(figure('Requests')).toBe(40 + 12 + 90 + 1 + 12 + 3 + figure('Dead letters'));
     expect(figure('Incident')).toBeGreaterThan(0);
     expect(figure('Throttled')).toBeGreaterThan(0);
     expect(figure('Merged')).toBeGreaterThan(90 / 2);
+    expect(figure('Held')).toBe(6 + 3 + 12 - 13);
     expect(figure('Retried')).toBe(5);
-    expect(lines.filter((line) => line.startsWith('✓'))).toHaveLength(5);
+    expect(lines.filter((line) => line.startsWith('✓'))).toHaveLength(6);
     expect(lines.filter((line) => line.length > 80)).toEqual([]);
   });
 

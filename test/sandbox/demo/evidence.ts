@@ -10,6 +10,7 @@ export const nothingSeen: Evidence = {
   events: [],
   calls: [],
   grants: [{ atMs: 0, rate: 10 }],
+  brake: {},
 };
 
 /** A sent letter; its message id is the certificate's, unless said otherwise. */

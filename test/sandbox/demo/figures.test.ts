@@ -30,6 +30,40 @@ describe('the figures of a demo', () => {
     expect(figures({ events })).toMatchObject({ applied: 1, merged: 2, deferred: 1 });
   });
 
+  test('do not count as deferred what the brake has held', () => {
+    const back = { outcome: 'deferred', acknowledgement: 'retry' } as const;
+    const events = [
+      eventOf('a', { ...back, failureKind: 'brake' }),
+      eventOf('b', { ...back, failureKind: 'unavailable' }),
+    ];
+    expect(figures({ events }).deferred).toBe(1);
+  });
+
+  test('tell of the flood what waited for the brake, once it was lifted', () => {
+    const asked = (certificateId: string, newStatus: 'INACTIVE' | 'REVOKED') => ({
+      request: { certificateId, newStatus },
+      inFlood: true as const,
+    });
+    const sent = [
+      ...['a', 'b', 'c'].map((id) => sentOf({ lane: 'alert', ...asked(id, 'INACTIVE') })),
+      sentOf({ lane: 'incident', ...asked('key', 'REVOKED') }, { sentAtMs: 50 }),
+    ];
+    const calls = [
+      callOf('a', { receivedAtMs: 10 }),
+      callOf('key', { newStatus: 'REVOKED', receivedAtMs: 70 }),
+      callOf('b', { receivedAtMs: 101 }),
+      callOf('c', { receivedAtMs: 102 }),
+    ];
+    expect(figures({ sent, calls }).flood).toBeUndefined();
+    expect(figures({ sent, calls, brake: { heldAtMs: 20, liftedAtMs: 100 } }).flood).toEqual({
+      alarms: 3,
+      held: 2,
+      switchedOff: 1,
+      stolen: { certificates: 1, tookMs: 20 },
+    });
+    expect(incidentOf({ sent, calls }, 10)).toBeUndefined(); // which is the other one
+  });
+
   test('count failed attempts by what the control plane answered', () => {
     const calls = [
       callOf('a'),

@@ -1,10 +1,27 @@
 import { describe, expect, test } from 'vitest';
+import { read } from '../../../src/reading.ts';
 import { readRequests } from '../../../src/request.ts';
 import { fullDemo } from '../../../src/sandbox/demo/demo.ts';
-import { fleetSize, planOf, type Letter, type Plan } from '../../../src/sandbox/demo/plan.ts';
+import {
+  askedBy,
+  fleetSize,
+  planOf,
+  type Letter,
+  type Plan,
+} from '../../../src/sandbox/demo/plan.ts';
 
 const place = { region: 'us-east-1', accountId: '000000000000' };
-const size = { rotation: 10, incident: 5, alerts: 12, alerted: 4, shared: 2, bystanders: 3 };
+const size = {
+  rotation: 10,
+  incident: 5,
+  alerts: 12,
+  alerted: 4,
+  shared: 2,
+  alarms: 6,
+  stolen: 2,
+  ceiling: 9,
+  bystanders: 3,
+};
 
 describe('a plan', () => {
   test.each([size, fullDemo.size])('uses each certificate of its fleet', (size) => {
@@ -62,6 +79,29 @@ describe('a plan', () => {
     expect(bodies.filter((body) => 'TopicArn' in body)).toHaveLength(4);
     expect(bodies.filter((body) => 'detail-type' in body)).toHaveLength(4);
     expect(bodies.filter((body) => 'newStatus' in body)).toHaveLength(4);
+  });
+
+  test('publishes violations, of a device with several certificates and of many with one', () => {
+    const { violation, alarms, things } = small();
+    const letters = [...violation, ...alarms];
+    expect(letters.map((letter) => askedBy(letter).length)).toEqual([3, 1, 1, 1, 1, 1, 1]);
+    for (const [at, letter] of letters.entries()) {
+      const { thingName, certificateIds = [] } = things[at] ?? {};
+      expect(read(letter.body, 'alert', place)).toMatchObject({
+        kind: 'intents',
+        intents: [{ target: { kind: 'thing', thingName }, origin: { id: letter.violationId } }],
+      });
+      expect(askedBy(letter)).toEqual(
+        certificateIds.map((certificateId) => ({ certificateId, newStatus: 'INACTIVE' })),
+      );
+    }
+    expect(new Set(letters.map(({ violationId }) => violationId)).size).toBe(7);
+  });
+
+  test('has a ceiling that the false alarms go past, and the alerts before them do not', () => {
+    const { ceiling, alerted, alarms } = fullDemo.size;
+    expect(ceiling).toBeGreaterThan(alerted + 3);
+    expect(ceiling).toBeLessThan(alerted + 3 + alarms);
   });
 
   test('has a dozen or more unusable bodies, all different', () => {

@@ -62,7 +62,7 @@ describe('progress as it is shown', () => {
     expect(lines).toEqual([
       `  incident ${'█'.repeat(50)}    30 of 30`,
       `  alert    ${'█'.repeat(25)}${'░'.repeat(25)}  250 of 500`,
-      `  rotation ${'░'.repeat(50)}    0 of 150`,
+      `  rotation ${'░'.repeat(50)}    0 of 100`,
       '  49 s     10 calls/s, AWS grants 10   123 throttled   1234 merged',
     ]);
     for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
@@ -77,7 +77,7 @@ describe('progress as it is shown', () => {
 
   test('is one line of 80 columns where there is no terminal', () => {
     const line = plainLine(full);
-    expect(line).toBe(' 49 s  incident 30/30  alert 250/500  rotation 0/150  10 calls/s of 10');
+    expect(line).toBe(' 49 s  incident 30/30  alert 250/500  rotation 0/100  10 calls/s of 10');
     expect(line.length).toBeLessThanOrEqual(80);
   });
 });

@@ -29,6 +29,12 @@ const figures: Figures = {
     computedInOrderMs: 16_800,
   },
 };
+const flood = {
+  alarms: 80,
+  held: 58,
+  switchedOff: 40,
+  stolen: { certificates: 10, tookMs: 1234 },
+};
 const held = { claim: 'Everything is fine', problems: [] };
 
 describe('the summary', () => {
@@ -51,6 +57,15 @@ describe('the summary', () => {
       'Checked against the control plane and the queues',
       '✓ Everything is fine',
       'All is as asked. Your turn: npm run sandbox',
+    ]);
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
+  });
+
+  test('tells of the flood where the brake was lifted, within 80 columns', () => {
+    const lines = linesOf({ flood });
+    expect(lines.slice(7, 9)).toEqual([
+      'Held             58  of 80 false alarms, at 40 certificates an hour; done once',
+      '                     the brake was lifted. Meanwhile 10 more stolen keys: 1.2 s',
     ]);
     for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
   });
