@@ -47,7 +47,7 @@ export function createIntake({ handle, load, rate, stopping }: IntakePorts): Int
   const inLane: Record<Lane, number> = { incident: 0, alert: 0, rotation: 0 };
   const reserved: Record<Lane, number> = { incident: 0, alert: 0, rotation: 0 };
   const waiting = new Set<() => void>();
-  stopping.addEventListener('abort', wake, { once: true });
+  stopping.addEventListener('abort', wake);
 
   function hasRoom(lane: Lane): boolean {
     return (

@@ -25,7 +25,8 @@ function problemsOf(environment: Environment, inRegion = region): readonly strin
 
 describe('a configuration', () => {
   test('needs one lane and the dead-letter queue, and has a default for the rest', () => {
-    expect(configOf({})).toEqual({
+    // Strictly: nothing else is said, not even that it is undefined.
+    expect(configOf({})).toStrictEqual({
       queueUrls: { incident: queueUrl('incident') },
       deadLetterQueueUrl: queueUrl('dead-letter'),
       region,
@@ -122,11 +123,12 @@ describe('what holds alerts back', () => {
     ['all', ['incident', 'alert', 'rotation']],
     ['alert', ['alert']],
     ['alert, rotation', ['alert', 'rotation']],
+    ['incident  ,  alert,rotation', ['incident', 'alert', 'rotation']],
   ])('runs dry in the lanes that DRY_RUN names: %s', (value, dry) => {
     expect(configOf({ DRY_RUN: value }).dryRun).toEqual(new Set(dry));
   });
 
-  test.each(['alerts', 'true', 'alert;rotation', 'ALERT', ','])(
+  test.each(['alerts', 'true', 'alert;rotation', 'ALERT', ',', 'alertx,rotation', 'alert, '])(
     'does not guess which lanes DRY_RUN "%s" means',
     (value) => {
       expect(problemsOf({ DRY_RUN: value })).toEqual([
@@ -136,7 +138,13 @@ describe('what holds alerts back', () => {
   );
 
   test('can be without a ceiling, if that is said aloud', () => {
-    expect(configOf({ ALERT_CEILING_PER_HOUR: 'unlimited' }).ceilings).toEqual({});
+    expect(configOf({ ALERT_CEILING_PER_HOUR: 'unlimited' }).ceilings).toStrictEqual({});
+  });
+
+  test('has a ceiling for incidents and rotations too, if they shall have one', () => {
+    expect(
+      configOf({ INCIDENT_CEILING_PER_HOUR: '7', ROTATION_CEILING_PER_HOUR: '9' }).ceilings,
+    ).toStrictEqual({ incident: 7, alert: 100, rotation: 9 });
   });
 
   test.each(['0', '-1', '1.5', 'none', '1e3', 'Infinity'])('has no ceiling of "%s"', (value) => {
@@ -151,6 +159,8 @@ describe('what holds alerts back', () => {
     const ceiling = { ROTATION_CEILING_PER_HOUR: '3001' };
     const rotation = { ROTATION_QUEUE_URL: queueUrl('rotation') };
     expect(configOf(ceiling).ceilings).toMatchObject({ rotation: 3001 });
+    const highest = { ROTATION_CEILING_PER_HOUR: '3000' };
+    expect(problemsOf({ ...highest, ...rotation, LEDGER_TABLE: 'ledger' })).toEqual([]);
     expect(problemsOf({ ...ceiling, ...rotation, LEDGER_TABLE: 'ledger' })).toEqual([
       expect.stringMatching(/^ROTATION_CEILING_PER_HOUR: .* at most 3000, or "unlimited"/),
     ]);
@@ -339,6 +349,28 @@ describe('a wrong environment', () => {
         'INCIDENT_QUEUE_URL, ALERT_QUEUE_URL, ROTATION_QUEUE_URL: none is set; at least one queue to read from is expected',
       ],
     });
+  });
+
+  test.each([
+    [
+      'UPDATE_CERTIFICATE_TPS',
+      'the account’s UpdateCertificate quota, above 0 and at most 10000 calls per second, is expected',
+    ],
+    ['QUOTA_SHARE', 'the part of the quota that may be used, above 0 and at most 1, is expected'],
+    [
+      'PROBE_UP_TO_TPS',
+      'how far the pace may probe, above 0 and at most 10000 calls per second, is expected',
+    ],
+    [
+      'MAXIMUM_CONCURRENCY',
+      'the event source mapping’s maximumConcurrency, 1 to 1000, is expected',
+    ],
+    ['STOP_TIMEOUT_SECONDS', 'a number of seconds, 1 to 3600, is expected'],
+    ['AWS_ACCOUNT_ID', 'an account id of 12 digits is expected'],
+  ])('says what is expected of %s', (name, expected) => {
+    for (const value of ['x', '0', 'x123456789012', '1234567890123', '123456789012x']) {
+      expect(problemsOf({ [name]: value })).toEqual([`${name}: it holds "${value}"; ${expected}`]);
+    }
   });
 
   test('shows what a variable holds, harmlessly', () => {

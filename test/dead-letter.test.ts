@@ -95,6 +95,17 @@ describe('a dead letter', () => {
     expect(shorter?.attributes).toEqual({});
   });
 
+  test('counts the bytes of a binary attribute, and no others for it', () => {
+    const ours = sizeOf({ body: '', attributes: ofOurs });
+    const blob = { dataType: 'Binary', binaryValue: new Uint8Array(100) };
+    const own = sizeOf({ body: '', attributes: { blob } });
+    const body = 'x'.repeat(1_048_576 - ours - own);
+    const [letter] = deadLettersOf(messageOf({ body, attributes: { blob } }), refusal);
+    expect(letter?.attributes).toEqual({ blob, ...ofOurs });
+    const more = messageOf({ body: `${body}x`, attributes: { blob } });
+    expect(deadLettersOf(more, refusal)[0]?.attributes).toEqual(ofOurs);
+  });
+
   test('counts bytes, not characters', () => {
     const body = '€'.repeat(Math.floor(1_048_576 / 3));
     expect(deadLettersOf(messageOf({ body }), refusal)).toEqual([{ body, attributes: {} }]);
@@ -113,6 +124,12 @@ describe('a dead letter', () => {
     const [letter, , short] = deadLettersOf(messageOf(), { ...refusal, reason: 'x'.repeat(5000) });
     expect(letter?.attributes['failureReason']?.stringValue).toBe(`${'x'.repeat(1023)}…`);
     expect(short?.attributes['failureReason']?.stringValue).toBe(`${'x'.repeat(99)}…`);
+  });
+
+  test('tells a reason of 1024 characters in full', () => {
+    const reason = 'x'.repeat(1024);
+    const [letter] = deadLettersOf(messageOf(), { ...refusal, reason });
+    expect(letter?.attributes['failureReason']?.stringValue).toBe(reason);
   });
 
   test('is not broken by a cut through a character', () => {

@@ -83,6 +83,27 @@ describe('a lane', () => {
     await room;
   });
 
+  test('holds no more than that with what its polls may bring either', async () => {
+    const { hasRoom, take, intake } = setup();
+    take(1990);
+    expect(await hasRoom('rotation')).toBe(true);
+    intake.reserve('rotation');
+    expect(await hasRoom('rotation')).toBe(false);
+  });
+
+  test('is merging while it holds more than two messages for each update, and may hold more', () => {
+    const { load, take, intake } = setup();
+    load.rotation = 1;
+    take(2);
+    expect(intake.isMerging('rotation')).toBe(false);
+    take(1);
+    expect(intake.isMerging('rotation')).toBe(true);
+    take(1996);
+    expect(intake.isMerging('rotation')).toBe(true);
+    take(1);
+    expect(intake.isMerging('rotation')).toBe(false);
+  });
+
   test('counts what its polls may bring as if it were there', async () => {
     const { load, hasRoom, intake } = setup();
     load.rotation = 9;

@@ -101,7 +101,7 @@ describe('the entry of an update', () => {
 
   test('has no field for what nobody said', () => {
     const entry = entryAfter({ kind: 'applied' });
-    expect(entry?.asked).toEqual([
+    expect(entry?.asked).toStrictEqual([
       { lane: 'rotation', messageId: 'message-1', newStatus: 'REVOKED' },
     ]);
     expect(entry).not.toHaveProperty('awsRequestId');

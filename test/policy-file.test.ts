@@ -106,6 +106,18 @@ describe('a problem is told by its place, what is there, and what would be right
       'protected.certificates.1: it holds "ab"; a certificate id of 64 hexadecimal characters, or its ARN, is expected',
     ],
     [
+      { protected: { certificates: [7] } },
+      'protected.certificates.0: it holds 7; a certificate id of 64 hexadecimal characters, or its ARN, is expected',
+    ],
+    [
+      { protected: { things: [7] } },
+      'protected.things.0: it holds 7; the name of a thing (1 to 128 letters, digits, ":", "_" and "-"), with * for any characters, is expected',
+    ],
+    [
+      { protected: { things: 'a' } },
+      'protected.things: it holds "a"; a list of names of things is expected',
+    ],
+    [
       { protected: { things: ['a b'] } },
       'protected.things.0: it holds "a b"; the name of a thing (1 to 128 letters, digits, ":", "_" and "-"), with * for any characters, is expected',
     ],

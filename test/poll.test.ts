@@ -61,6 +61,17 @@ async function setup() {
   return { clock, log, stopping, queue, world, handled, finishOne, answer, polled };
 }
 
+/** A poll without room amid duplicates, which has just begun to glance at the queue. */
+async function glancing() {
+  const poll = await setup();
+  for (let n = 0; n < 8; n++) await poll.answer(brought(10));
+  poll.world.load = 35;
+  while (poll.queue.underWay() > 0) await poll.answer(brought(10));
+  await poll.clock.advance(250);
+  expect(poll.queue.underWay()).toBe(1);
+  return poll;
+}
+
 describe('a poll', () => {
   test('waits and hides as it is told, and hands on what it brings', async () => {
     const { queue, handled, answer } = await setup();
@@ -126,7 +137,7 @@ describe('a poll', () => {
   });
 
   test('without room and amid duplicates glances at the queue, a message every 250 ms', async () => {
-    const { clock, queue, world, answer } = await setup();
+    const { clock, queue, world, handled, answer } = await setup();
     for (let n = 0; n < 8; n++) await answer(brought(10));
     world.load = 35; // of what is held, more than half shares an update
     while (queue.underWay() > 0) await answer(brought(10));
@@ -137,9 +148,33 @@ describe('a poll', () => {
     expect(queue.wish()).toEqual({ most: 1, waitSeconds: 0, visibilitySeconds: 30 });
     await clock.advance(1000);
     expect(queue.underWay()).toBe(1);
+    const before = handled.length;
     await answer(brought(1));
+    expect(handled).toHaveLength(before + 1);
     await clock.advance(250);
     expect(queue.underWay()).toBe(1);
+  });
+
+  test('glances again after a glance that failed', async () => {
+    const { clock, queue, handled, answer } = await glancing();
+    const before = handled.length;
+    await answer(unreachable);
+    await clock.advance(250);
+    expect(queue.underWay()).toBe(1);
+    await answer(brought(1));
+    expect(handled).toHaveLength(before + 1);
+  });
+
+  test('does not glance beside a poll that is under way', async () => {
+    const { clock, queue, world, answer } = await setup();
+    for (let n = 0; n < 8; n++) await answer(brought(10));
+    const underWay = queue.underWay();
+    expect(underWay).toBeGreaterThan(1);
+    world.load = 35;
+    await answer(brought(10));
+    const begun = queue.begun();
+    await clock.advance(1000);
+    expect([queue.underWay(), queue.begun()]).toEqual([underWay - 1, begun]);
   });
 
   test('without room does not glance where what it holds needs calls', async () => {
@@ -250,6 +285,17 @@ describe('stopping', () => {
     }
     expect(world.over).toBe(true);
     expect(handled).toHaveLength(20 + underWay);
+  });
+
+  test('waits for the glance under way, and hands on what it brings', async () => {
+    const { clock, stopping, world, handled, answer } = await glancing();
+    stopping.abort();
+    await clock.advance(0);
+    expect(world.over).toBe(false);
+    const before = handled.length;
+    await answer(brought(1));
+    expect(world.over).toBe(true);
+    expect(handled).toHaveLength(before + 1);
   });
 
   test('does not wait for room', async () => {

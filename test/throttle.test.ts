@@ -199,6 +199,18 @@ describe('a throttled attempt', () => {
     for (const gap of gaps.slice(4)) expect(gap).toBeGreaterThanOrEqual(1000 / 7 - 2);
   });
 
+  test('is forgotten once nobody has had anything to do for a minute', async () => {
+    const { throttle, serveOnly } = setup();
+    throttle.wake(() => after(50, 'throttled'));
+    await vi.advanceTimersByTimeAsync(200);
+    throttle.wake(() => undefined);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(throttle.rate()).toBeLessThan(10);
+    throttle.wake(serveOnly(0));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(throttle.rate()).toBe(10);
+  });
+
   test('is made good by probes that succeed, up to the ceiling', async () => {
     const { throttle, firedAtMs } = setup();
     throttle.wake(() => {
@@ -327,6 +339,7 @@ describe('a shared quota', () => {
     await vi.advanceTimersByTimeAsync(5000);
     expect(firedAtMs).toHaveLength(3);
     expect(wishes).toHaveLength(4); // the last finds nobody, as it cannot know
+    expect(new Set(wishes.map(({ lane }) => lane))).toEqual(new Set(['rotation'])); // unless told
   });
 
   test('is asked again after a while, for the lane of that moment', async () => {
@@ -486,6 +499,22 @@ describe('a shared quota', () => {
     throttle.wake(serveOnly(1));
     await vi.advanceTimersByTimeAsync(1000);
     expect(revised().tokens).toBeGreaterThan(0);
+    expect(revised().givenSinceEmpty).toBeLessThan(2);
+  });
+
+  test('sets the pace, however much faster than this process began', async () => {
+    const limits = { share: 40, ceiling: 40 };
+    const { throttle, always, firedAtMs } = share(() => ({
+      kind: 'granted',
+      inMs: 0,
+      pace: startPace(limits, performance.now()),
+      rested: false,
+      part: 1,
+    }));
+    throttle.wake(always);
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(firedAtMs.length).toBeGreaterThan(180);
+    expectPaced(firedAtMs, 40, 1.5);
   });
 
   test('that is unavailable lets this process find out by itself that it rests', async () => {

@@ -117,7 +117,14 @@ describe('a call', () => {
       awsRequestId: 'f',
     });
     const story = endCall(update, beginCall(update, 7, 500), { kind: 'applied' }, 520);
-    expect(story).toMatchObject({ watermarkMs: 7, attempts: 2, startedAtMs: 500, callMs: 20 });
+    // Strictly: nothing else is said, not even that it is undefined.
+    expect(story).toStrictEqual({
+      sentStatus: 'REVOKED',
+      watermarkMs: 7,
+      attempts: 2,
+      startedAtMs: 500,
+      callMs: 20,
+    });
     expect(update.story).toBe(story);
   });
 
@@ -146,6 +153,11 @@ describe('the outcome of a call', () => {
       revoker: { kind: 'applied', call },
       other: covered,
     });
+  });
+
+  test('names no AWS request where the call had no id', () => {
+    const { outcomes } = ended({ kind: 'applied' });
+    expect(outcomes['other']).not.toHaveProperty('awsRequestId');
   });
 
   test('that found the certificate there already is unchanged for everybody', () => {

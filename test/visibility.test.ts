@@ -106,6 +106,19 @@ describe('a held message', () => {
     await clock.advance(1000);
     expect(handles()).toEqual(['r2']);
   });
+
+  test('that was settled meanwhile is done with: nothing is asked for it, and nothing tries again', async () => {
+    for (const others of [[], ['r2']]) {
+      const { clock, sizes, held, take } = setup();
+      const message = take('r1');
+      for (const other of others) take(other);
+      await clock.advance(10_050);
+      held.delete(message);
+      await clock.advance(70); // sent, and answered
+      expect(sizes).toEqual(others.map(() => 1));
+      expect(clock.sleeping).toBe(1); // until the next look
+    }
+  });
 });
 
 describe('a message that is let go', () => {

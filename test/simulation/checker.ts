@@ -2,8 +2,27 @@
 // sent, handed out, called, answered and deleted, and nothing of how the pipeline decides.
 
 import { lanes, type Lane } from '../../src/lane.ts';
-import { atLeast, statuses, type Status } from '../../src/status.ts';
-import type { Ask, Happening, History, Timed } from './history.ts';
+import {
+  aMessageWaitsForAll,
+  dryRunsCallNothing,
+  expansionsLoseNothing,
+  isRefusedByPolicy,
+  names,
+  noAlertExceedsPolicy,
+  theCeilingHolds,
+} from './alert-checker.ts';
+import {
+  extensionSeconds,
+  factsOf,
+  keyOf,
+  satisfies,
+  type Call,
+  type Delivery,
+  type Facts,
+  type Found,
+  type Of,
+} from './facts.ts';
+import type { History, Timed } from './history.ts';
 
 export interface Violation {
   /** The function below that found it. */
@@ -21,8 +40,6 @@ export function check(history: History): readonly Violation[] {
     find(facts).map(([at, text]) => ({ promise, text, at })),
   );
 }
-
-type Found = readonly [at: number, text: string];
 
 export const promises: Readonly<Record<string, (facts: Facts) => readonly Found[]>> = {
   deletedOnlyAfterCoverage,
@@ -49,112 +66,12 @@ export const promises: Readonly<Record<string, (facts: Facts) => readonly Found[
   whatIsGivenBackStaysVisible,
   answersBeforeTheDeadline,
   noBugs,
+  theCeilingHolds,
+  noAlertExceedsPolicy,
+  dryRunsCallNothing,
+  aMessageWaitsForAll,
+  expansionsLoseNothing,
 };
-
-// Facts: the history, by what the promises ask for.
-
-type Of<Kind extends Happening['kind']> = Extract<Timed, { readonly kind: Kind }> & {
-  /** Its place in the history. */
-  readonly at: number;
-};
-
-interface Call extends Of<'call'> {
-  /** The place of its answer; Infinity if its process has never heard one. */
-  readonly answeredAt: number;
-  readonly answer: Of<'answer'> | undefined;
-  /** The status that it proves the certificate to have, once answered. */
-  readonly proves: Status | undefined;
-}
-
-interface Delivery extends Of<'delivered'> {
-  readonly ask: Ask | undefined;
-  /** The place of the first delete, letter or delay that its process has asked for; Infinity if none. */
-  readonly acknowledgedAt: number;
-}
-
-interface Facts {
-  readonly history: History;
-  readonly of: <Kind extends Happening['kind']>(kind: Kind) => readonly Of<Kind>[];
-  readonly sent: ReadonlyMap<string, Of<'sent'>>;
-  readonly calls: readonly Call[];
-  readonly callsFor: ReadonlyMap<string, readonly Call[]>;
-  readonly deliveries: readonly Delivery[];
-  readonly deliveriesTo: ReadonlyMap<string, readonly Delivery[]>;
-  readonly processes: ReadonlyMap<string, Of<'started'>>;
-}
-
-function factsOf(history: History): Facts {
-  const byKind = new Map<string, Of<Happening['kind']>[]>();
-  for (const [at, happening] of history.happenings.entries()) {
-    const placed = Object.assign(happening, { at });
-    const same = byKind.get(happening.kind);
-    if (same === undefined) byKind.set(happening.kind, [placed]);
-    else same.push(placed);
-  }
-  const of = <Kind extends Happening['kind']>(kind: Kind): readonly Of<Kind>[] =>
-    (byKind.get(kind) ?? []) as unknown as readonly Of<Kind>[];
-  const answers = new Map(of('answer').map((answer) => [answer.call, answer]));
-  const calls: Call[] = [];
-  for (const call of of('call')) {
-    const answer = answers.get(call.call);
-    const answeredAt = answer?.at ?? Infinity;
-    calls.push({ ...call, answer, answeredAt, proves: provenBy(call, answer) });
-  }
-  const sent = new Map(of('sent').map((one) => [one.messageId, one]));
-  const acknowledged = acknowledgements(of);
-  const deliveries: Delivery[] = [];
-  for (const delivered of of('delivered')) {
-    const acknowledgedAt = acknowledged.get(keyOf(delivered)) ?? Infinity;
-    deliveries.push({ ...delivered, ask: sent.get(delivered.messageId)?.ask, acknowledgedAt });
-  }
-  return {
-    history,
-    of,
-    sent,
-    calls,
-    callsFor: Map.groupBy(calls, ({ certificateId }) => certificateId),
-    deliveries,
-    deliveriesTo: Map.groupBy(deliveries, ({ process }) => process),
-    processes: new Map(of('started').map((one) => [one.process, one])),
-  };
-}
-
-function keyOf({
-  process,
-  receipt,
-}: {
-  readonly process: string;
-  readonly receipt: string;
-}): string {
-  return `${process} ${receipt}`;
-}
-
-/** Extensions hide for this long, as src/worker.ts has it, seconds; delays of just that many look alike. */
-const extensionSeconds = 30;
-
-/** The first acknowledgement of each delivery. */
-function acknowledgements(of: Facts['of']): ReadonlyMap<string, number> {
-  const first = new Map<string, number>();
-  const note = (key: string, at: number): void => {
-    first.set(key, Math.min(at, first.get(key) ?? Infinity));
-  };
-  for (const asked of of('delete asked')) note(keyOf(asked), asked.at);
-  for (const asked of of('hide asked')) {
-    if (asked.seconds !== extensionSeconds) note(keyOf(asked), asked.at);
-  }
-  return first;
-}
-
-function provenBy(call: Of<'call'>, answer: Of<'answer'> | undefined): Status | undefined {
-  if (answer?.as === 'updated') return call.status;
-  return answer?.as === 'described'
-    ? statuses.find((status) => status === answer.shown)
-    : undefined;
-}
-
-function satisfies(status: string | undefined, asked: Status): boolean {
-  return (status === 'INACTIVE' || status === 'REVOKED') && atLeast(status, asked);
-}
 
 // Promises 1 and 2: nothing is lost, nothing is swallowed.
 
@@ -170,7 +87,9 @@ function deletedOnlyAfterCoverage(facts: Facts): readonly Found[] {
     const letter = letters.get(messageId)?.find((one) => one.at < at && one.process === process);
     if (letter !== undefined) return [];
     const message = sent.get(messageId);
-    const { ask } = message ?? {};
+    const { ask, wide, isIdle } = message ?? {};
+    // alert-checker.ts judges those that name several.
+    if (wide !== undefined || isIdle === true) return [];
     if (message === undefined || ask === undefined) {
       return [
         [at, `${process} deletes ${messageId}, which asks for nothing, without a dead letter`],
@@ -259,7 +178,7 @@ function nothingIsWeakened({
   history,
 }: Facts): readonly Found[] {
   const revocations = Map.groupBy(
-    deliveries.filter(({ ask }) => ask?.status === 'REVOKED'),
+    deliveries.filter(({ ask, isPlain }) => ask?.status === 'REVOKED' && isPlain),
     ({ process, ask }) => `${process} ${ask?.certificateId}`,
   );
   return calls.flatMap((call): readonly Found[] => {
@@ -318,15 +237,15 @@ function isFinal(as: string): boolean {
 }
 
 /** No status is sent that nobody in hand asks for. */
-function nothingIsOverdone({ calls, deliveriesTo }: Facts): readonly Found[] {
+function nothingIsOverdone({ calls, deliveriesTo, members }: Facts): readonly Found[] {
   return calls.flatMap(({ at, process, certificateId, status }): readonly Found[] => {
     if (status === undefined) return [];
     const isAsked = (deliveriesTo.get(process) ?? []).some(
-      ({ ask, acknowledgedAt, ...delivery }) =>
-        ask?.certificateId === certificateId &&
-        ask.status === status &&
+      (delivery) =>
         delivery.at < at &&
-        acknowledgedAt > at,
+        delivery.acknowledgedAt > at &&
+        (delivery.wish.ask ?? delivery.wish.wide)?.status === status &&
+        names(delivery, certificateId, at, members),
     );
     return isAsked ? [] : [[at, `${process} sends ${status}, and holds nobody who asks for it`]];
   });
@@ -484,6 +403,8 @@ const freelyThrottled = 20;
 /** What each slot was used for, and for whom else it could have been. */
 function turnsOf(facts: Facts): readonly Turn[] {
   const { history, calls, deliveries } = facts;
+  // Between a slot and its call the brake may ask its table.
+  if (history.account.hasCeilings) return [];
   const uses = new Map<string, Map<string, Use>>();
   const callAt = new Map(calls.map((call) => [call.at, call]));
   const answeredAt = new Map(calls.map((call) => [call.answeredAt, call]));
@@ -512,9 +433,12 @@ function turnsOf(facts: Facts): readonly Turn[] {
     Timed['kind']
   >[]) {
     const delivery = deliveredAt.get(at);
-    if (delivery?.ask !== undefined) {
-      const use = useOf(delivery.process, delivery.ask.certificateId);
-      (mayBeCovered(facts, delivery, delivery.ask) ? use.maybe : use.sure).push(delivery);
+    if (delivery !== undefined) {
+      for (const certificateId of namedBy(delivery, facts)) {
+        const use = useOf(delivery.process, certificateId);
+        const waits = delivery.isPlain && !mayBeCovered(facts, delivery, certificateId);
+        (waits ? use.sure : use.maybe).push(delivery);
+      }
     }
     const call = callAt.get(at);
     if (call !== undefined) {
@@ -538,10 +462,20 @@ function turnsOf(facts: Facts): readonly Turn[] {
   return turns;
 }
 
+/** All certificates that it may name. */
+function namedBy({ wish: { ask, wide } }: Delivery, { members }: Facts): readonly string[] {
+  if (ask !== undefined) return [ask.certificateId];
+  return wide === undefined ? [] : members.everIn(wide.group);
+}
+
 /** Whether a success that the process may know of may cover it. */
-function mayBeCovered({ history, callsFor, sent }: Facts, delivery: Delivery, ask: Ask): boolean {
+function mayBeCovered(
+  { history, callsFor, sent }: Facts,
+  delivery: Delivery,
+  certificateId: string,
+): boolean {
   const sentAt = sent.get(delivery.messageId)?.at ?? 0;
-  return (callsFor.get(ask.certificateId) ?? []).some(
+  return (callsFor.get(certificateId) ?? []).some(
     (call) =>
       (history.sharesLedger || call.process === delivery.process) &&
       call.at > sentAt &&
@@ -562,7 +496,10 @@ function afterAnswer(use: Use, call: Call): void {
     return;
   }
   use.state = isServed ? 'free' : 'unsure';
-  use.maybe = [...use.maybe, ...use.sure].filter(({ at }) => !isServed || at > use.attemptAt);
+  // What is still being looked up is not served yet.
+  use.maybe = [...use.maybe, ...use.sure].filter(
+    ({ at, isPlain }) => !isServed || !isPlain || at > use.attemptAt,
+  );
   use.sure = [];
 }
 
@@ -609,7 +546,8 @@ function mostUrgent(deliveries: readonly Delivery[]): Lane {
 const refusals: ReadonlySet<string> = new Set(['not-found', 'invalid-request', 'state-conflict']);
 
 /** A dead letter says why, keeps the body, and is no request that could still be served. */
-function lettersAreDeserved({ of, sent, callsFor }: Facts): readonly Found[] {
+function lettersAreDeserved(facts: Facts): readonly Found[] {
+  const { of, sent, callsFor } = facts;
   return of('letter').flatMap(({ at, process, messageId, failureKind, reason, untouched }) => {
     const message = sent.get(messageId);
     if (message === undefined)
@@ -617,12 +555,17 @@ function lettersAreDeserved({ of, sent, callsFor }: Facts): readonly Found[] {
     if (reason === '' || failureKind === '')
       return [[at, `${messageId} is dead-lettered without a reason`]];
     if (!untouched) return [[at, `the dead letter of ${messageId} has another body`]];
-    if (message.ask === undefined) return [];
-    const said = (callsFor.get(message.ask.certificateId) ?? []).some(
-      (call) =>
-        call.process === process && call.answeredAt < at && refusals.has(call.answer?.as ?? ''),
+    const { ask, wide } = message;
+    if (wide === undefined && ask === undefined) return [];
+    const named = ask === undefined ? facts.members.everIn(wide?.group ?? '') : [ask.certificateId];
+    const said = named.some((id) =>
+      (callsFor.get(id) ?? []).some(
+        (call) =>
+          call.process === process && call.answeredAt < at && refusals.has(call.answer?.as ?? ''),
+      ),
     );
-    return said && refusals.has(failureKind)
+    return (said && refusals.has(failureKind)) ||
+      isRefusedByPolicy(facts, { at, messageId, process, failureKind })
       ? []
       : [[at, `${process} dead-letters ${messageId} as ${failureKind}; it could still be served`]];
   });

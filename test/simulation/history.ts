@@ -1,6 +1,7 @@
 // What happened in a simulated world, in the order in which it happened, by true time. The checker
 // reads nothing else; a person reads it as `storyOf` tells it.
 
+import type { Ceilings } from '../../src/brake.ts';
 import type { Lane } from '../../src/lane.ts';
 import type { Status } from '../../src/status.ts';
 
@@ -10,16 +11,39 @@ export interface Ask {
   readonly status: Status;
 }
 
+/** All certificates of a thing, or all that an audit complains of. */
+export interface Wide {
+  /** The thing's name, or the audit task's id. */
+  readonly group: string;
+  readonly status: Status;
+}
+
+/** What may be done for a message's sake; nothing, where it is nonsense or not allowed. */
+export interface Wish {
+  readonly ask?: Ask;
+  readonly wide?: Wide;
+  /** An alert, or a request that names a thing: nobody has decided on this very certificate. */
+  readonly byAlert?: boolean;
+  /** It is understood, and calls for no action. */
+  readonly isIdle?: boolean;
+}
+
 export type Happening =
   // What SQS does.
-  | {
+  | (Wish & {
       readonly kind: 'sent';
       readonly messageId: string;
       readonly lane: Lane;
-      /** Absent where nothing may be done: nonsense, another account's certificate, … */
-      readonly ask?: Ask;
       /** The message that lay in the dead-letter queue before. */
       readonly redriveOf?: string;
+    })
+  /** What a process has made of a message came back into the lane, and the process knows. */
+  | {
+      readonly kind: 'sent back';
+      readonly process: string;
+      readonly messageId: string;
+      readonly lane: Lane;
+      readonly ask?: Ask;
     }
   | {
       readonly kind: 'received';
@@ -88,6 +112,17 @@ export type Happening =
       /** `missing`: deleted. */
       readonly to: string;
     }
+  // Things and audits.
+  | {
+      readonly kind: 'member';
+      readonly group: string;
+      readonly certificateId: string;
+      /** Whether it is attached to the thing, or the audit complains of it, from now on. */
+      readonly isIn: boolean;
+    }
+  // The brake's table.
+  | { readonly kind: 'brake table'; readonly process: string; readonly as: string }
+  | { readonly kind: 'lifted'; readonly lane: Lane; readonly untilMs: number }
   // The shared ledger.
   | { readonly kind: 'table'; readonly process: string; readonly what: string }
   // Processes.
@@ -100,11 +135,15 @@ export type Happening =
       readonly burst: number;
       /** Whether a throttled call slows it down. */
       readonly adapts: boolean;
+      /** Distinct certificates an hour that it takes out of service for a lane's sake, and alone. */
+      readonly ceilings?: Ceilings;
+      readonly dryRun?: readonly Lane[];
     }
   | { readonly kind: 'stop'; readonly process: string; readonly timeoutMs: number }
   | { readonly kind: 'stopped'; readonly process: string; readonly unsettled: number }
   | { readonly kind: 'crashed'; readonly process: string; readonly where: string }
-  | { readonly kind: 'frozen'; readonly process: string }
+  /** A nap: nothing goes on, and nobody has to wait for it to be over. */
+  | { readonly kind: 'frozen'; readonly process: string; readonly isNap: boolean }
   | { readonly kind: 'thawed'; readonly process: string }
   | { readonly kind: 'jumped'; readonly process: string; readonly byMs: number }
   | {
@@ -159,7 +198,23 @@ export interface History {
   readonly sharesLedger: boolean;
   /** Whether a process may forget what it knows: its ledger is that small. */
   readonly forgets: boolean;
+  readonly account: AccountFacts;
   readonly happenings: readonly Timed[];
+}
+
+/** What is set up for alerts. */
+export interface AccountFacts {
+  readonly hasAlerts: boolean;
+  /** What only the incident lane may touch. */
+  readonly protectedCertificates: ReadonlySet<string>;
+  readonly protectedThings: ReadonlySet<string>;
+  /** So many things may share a certificate that an alert takes out of service. */
+  readonly mostThings: Readonly<Partial<{ [lane in Lane]: number }>>;
+  readonly hasCeilings: boolean;
+  /** Whether all processes count together. */
+  readonly sharesBrake: boolean;
+  /** So many processes share the ceilings. */
+  readonly processes: number;
 }
 
 export type Record = (happening: Happening) => void;

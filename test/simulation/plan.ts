@@ -4,10 +4,11 @@
 import type { Random } from '../../src/clock.ts';
 import { lanes, type Lane } from '../../src/lane.ts';
 import type { Status } from '../../src/status.ts';
+import { alertForms, alertRulesOf, type AlertRules, type AlertStep } from './alerts.ts';
 import { chanceOf, oneOf, whole } from './chance.ts';
 import type { ThirdParty } from './iot.ts';
 import type { MappingRules } from './lambda.ts';
-import { troubles, type Trouble } from './trouble.ts';
+import { alertTroubles, troubles, type Trouble } from './trouble.ts';
 
 export interface Plan {
   readonly seed: number;
@@ -30,6 +31,8 @@ export interface Rules {
   readonly ledgerCapacity: number;
   /** Whether processes share what they know in a table. */
   readonly sharesLedger: boolean;
+  /** Absent in worlds without alerts. */
+  readonly alerts?: AlertRules;
 }
 
 export interface WorkerRules {
@@ -90,13 +93,40 @@ export type Step = { readonly afterMs: number } & (
   | { readonly does: 'freeze'; readonly process: number; readonly forMs: number }
   | { readonly does: 'jump'; readonly process: number; readonly byMs: number }
   | { readonly does: 'redrive' }
+  | ({ readonly does: 'alert' } & AlertStep)
+  /** A certificate is attached to a thing, or detached. */
+  | {
+      readonly does: 'attach';
+      readonly thing: number;
+      readonly certificate: number;
+      readonly isIn: boolean;
+    }
+  /** The last audit's complaint of a certificate is suppressed. */
+  | { readonly does: 'suppress'; readonly certificate: number }
+  /** A person lets a lane go that the brake holds. */
+  | { readonly does: 'lift'; readonly lane: Lane; readonly forMs: number }
 );
 
 /** The plan that a seed determines. Each world has its own few troubles, so that they meet. */
 export function planOf(seed: number): Plan {
   const chance = chanceOf(seed, 'plan');
   const rules = rulesOf(chance);
-  return { seed, rules, steps: stepsOf(chance, rules) };
+  const steps = stepsOf(chance, rules);
+  const forAlerts = chanceOf(seed, 'alerts');
+  if (forAlerts() < 0.5) return { seed, rules, steps };
+  const alerts = alertRulesOf(forAlerts, rules.certificates, processesIn(rules));
+  // Lists are read from their start in each invocation.
+  const mappings = rules.mappings.map((mapping) => ({ ...mapping, timeoutMs: 30_000 }));
+  return {
+    seed,
+    rules: { ...rules, mappings, alerts },
+    steps: withAlerts(steps, forAlerts, rules, alerts),
+  };
+}
+
+/** So many processes there are at most, at the same time. */
+export function processesIn({ workers, mappings }: Rules): number {
+  return mappings.reduce((sum, { containers }) => sum + containers, workers.length);
 }
 
 function rulesOf(chance: Random): Rules {
@@ -139,6 +169,9 @@ const themes: readonly [readonly Trouble[], ...(readonly Trouble[])[]] = [
   ['table slow', 'table hangs', 'table answer lost', 'iot throttles'],
 ];
 
+/** What happens in worlds without alerts. */
+type Plain = Exclude<Step['does'], 'alert' | 'attach' | 'suppress' | 'lift'>;
+
 function stepsOf(chance: Random, { certificates, mappings, workers }: Rules): readonly Step[] {
   const troubled = oneOf(chance, [0.05, 0.15, 0.4]);
   const mood = {
@@ -161,7 +194,7 @@ function stepsOf(chance: Random, { certificates, mappings, workers }: Rules): re
   };
   const status = (): Status => (chance() < mood.revoked ? 'REVOKED' : 'INACTIVE');
   const lane = (): Lane => oneOf(chance, lanes);
-  const make: { readonly [does in Step['does']]: (afterMs: number) => Step } = {
+  const make: { readonly [does in Plain]: (afterMs: number) => Step } = {
     send: (afterMs) => ({
       does: 'send',
       afterMs,
@@ -218,7 +251,7 @@ function stepsOf(chance: Random, { certificates, mappings, workers }: Rules): re
     }),
     redrive: (afterMs) => ({ does: 'redrive', afterMs }),
   };
-  const weights: { readonly [does in Step['does']]: number } = {
+  const weights: { readonly [does in Plain]: number } = {
     send: 20,
     flood: mood.floods,
     'third party': mood.thirdParties,
@@ -229,12 +262,72 @@ function stepsOf(chance: Random, { certificates, mappings, workers }: Rules): re
     jump: mood.jumps,
     redrive: mood.redrives,
   };
-  const bag = (Object.keys(weights) as Step['does'][]).flatMap((does) =>
+  const bag = (Object.keys(weights) as Plain[]).flatMap((does) =>
     Array.from({ length: weights[does] }, () => does),
-  ) as [Step['does'], ...Step['does'][]];
+  ) as [Plain, ...Plain[]];
   const longest = mappings.length > 0 ? 4000 : 1500;
   const afterMs = (): number =>
     chance() * (chance() < 0.03 ? 30_000 : oneOf(chance, [0, 20, 60, 60, 200, 600, longest]));
   const length = oneOf(chance, [4, 10, 20, 40]);
   return Array.from({ length }, () => make[oneOf(chance, bag)](Math.round(afterMs())));
+}
+
+/** Alerts in place of some requests, and troubles of theirs in place of some others. */
+function withAlerts(
+  steps: readonly Step[],
+  chance: Random,
+  { certificates }: Rules,
+  { things, ceilings, sharesBrake, waitsOut }: AlertRules,
+): readonly Step[] {
+  const [alerting, moving, troubled] = [
+    oneOf(chance, [0.3, 0.6, 0.9]),
+    oneOf(chance, [0, 0.1, 0.3]),
+    oneOf(chance, [0, 0.5, 1]),
+  ];
+  const mine = alertTroubles.filter(() => chance() < 0.4);
+  const isLarge = certificates > 10;
+  const forms = alertForms.filter((form) =>
+    form === 'audit' ? isLarge || (chance() < 0.6 && !waitsOut) : chance() < 0.6,
+  );
+  const certificate = (): number =>
+    chance() < 0.4 ? 0 : whole(chance, 0, Math.max(0, certificates - 1));
+  const thing = (): number => (chance() < 0.03 ? things : whole(chance, 0, things - 1));
+  const lifts = sharesBrake && ceilings.alert !== undefined ? 0.03 : 0;
+
+  function alert(afterMs: number): Step {
+    const form = oneOf(chance, [forms[0] ?? 'alarm', ...forms]);
+    const isRequest = form === 'request: thing';
+    return {
+      does: 'alert',
+      afterMs,
+      form,
+      lane: isRequest ? oneOf(chance, lanes) : 'alert',
+      thing: thing(),
+      certificate: certificate(),
+      status: oneOf(chance, ['INACTIVE', 'INACTIVE', 'REVOKED']),
+      count: chance() < 0.3 ? whole(chance, 0, 8) : whole(chance, 9, 34),
+    };
+  }
+
+  function instead(step: Step): Step {
+    const { afterMs } = step;
+    if (step.does === 'trouble') {
+      const strength = Math.min(step.strength, 0.9);
+      const trouble = oneOf(chance, [mine[0] ?? 'directory slow', ...mine]);
+      return chance() < troubled ? { ...step, trouble, strength } : step;
+    }
+    if (step.does !== 'send') return step;
+    if (chance() < lifts) {
+      const forMs = oneOf(chance, [300, 3000, 30_000]);
+      return { does: 'lift', afterMs, lane: 'alert', forMs };
+    }
+    if (chance() < moving && !waitsOut) {
+      if (chance() < 0.2) return { does: 'suppress', afterMs, certificate: certificate() };
+      const isIn = chance() < 0.6;
+      return { does: 'attach', afterMs, thing: thing(), certificate: certificate(), isIn };
+    }
+    return chance() < alerting ? alert(afterMs) : step;
+  }
+
+  return steps.map(instead);
 }

@@ -8,6 +8,8 @@ import type { Time } from './time.ts';
 export interface Process {
   readonly name: string;
   readonly clock: Clock;
+  /** The time of day; it never jumps, and is off by a minute or two at most. */
+  readonly wallClock: () => number;
   /** Asks the world for something: the request goes out unless the process is dead, the answer comes back likewise. */
   readonly ask: <T>(
     where: string,
@@ -20,7 +22,7 @@ export interface Process {
   readonly isFrozen: () => boolean;
   /** Dies at the passage after so many others; 0 is now. */
   readonly crashAfter: (passages: number) => void;
-  readonly freeze: () => void;
+  readonly freeze: (how?: { readonly isNap: boolean }) => void;
   readonly thaw: () => void;
   /** Sets the clock on or back. */
   readonly jump: (byMs: number) => void;
@@ -36,7 +38,13 @@ export function createProcess(
     time,
     record,
     aheadMs,
-  }: { readonly time: Time; readonly record: Record; readonly aheadMs: number },
+    wallAheadMs = 0,
+  }: {
+    readonly time: Time;
+    readonly record: Record;
+    readonly aheadMs: number;
+    readonly wallAheadMs?: number;
+  },
 ): Process {
   let offsetMs = aheadMs;
   let alive = true;
@@ -100,6 +108,7 @@ export function createProcess(
   return {
     name,
     clock: { now: () => time.now() + offsetMs, sleep },
+    wallClock: () => time.now() + wallAheadMs,
     ask,
     poke,
     isAlive: () => alive,
@@ -108,10 +117,10 @@ export function createProcess(
       passagesLeft = passages;
       if (passages === 0) die('between two events');
     },
-    freeze: () => {
+    freeze: ({ isNap } = { isNap: false }) => {
       if (!alive || frozen) return;
       frozen = true;
-      record({ kind: 'frozen', process: name });
+      record({ kind: 'frozen', process: name, isNap });
     },
     thaw: () => {
       if (!alive || !frozen) return;

@@ -52,12 +52,16 @@ async function shrinkSteps(
 }
 
 const simpler: readonly ((rules: Rules) => Partial<Rules>)[] = [
-  () => ({ mappings: [] }),
+  ({ workers, mappings }) => ({ mappings: workers.length > 0 ? [] : mappings.slice(0, 1) }),
   ({ workers }) => ({ workers: workers.slice(0, 1) }),
   ({ workers }) => ({ workers: workers.map((one) => ({ ...one, aheadMs: 0, throttle: 'even' })) }),
   () => ({ sharesLedger: false, ledgerCapacity: 100 }),
   () => ({ hostSkewMs: 0 }),
   () => ({ strict: false }),
+  ({ alerts }) => (alerts ? { alerts: { ...alerts, ceilings: {}, dryRun: [] } } : {}),
+  ({ alerts }) =>
+    alerts ? { alerts: { ...alerts, protectedCertificates: [], protectedThings: [] } } : {},
+  ({ alerts }) => (alerts ? { alerts: { ...alerts, mostThings: {} } } : {}),
 ];
 
 /** What a person needs to see of a broken promise: what, the smallest plan, what happened, and how to see it again. */

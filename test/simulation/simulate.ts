@@ -6,10 +6,12 @@
 //
 // A run: plan.ts makes a plan from the seed; world.ts lets it happen to the real `work` and
 // `handleInvocation`, in virtual time (time.ts), on luck from the same seed (chance.ts); checker.ts
-// holds the history (history.ts) against the promises; shrink.ts makes what fails small.
+// (facts.ts, alert-checker.ts) holds the history (history.ts) against the promises; shrink.ts makes what
+// fails small.
 //
 //   process.ts   clocks that jump, freezes, a crash at any await    pacer.ts  throttles in virtual time
 //   sqs.ts  iot.ts  table.ts  lambda.ts   the world around          trouble.ts  all that can be wrong
+//   alerts.ts  directory.ts  windows.ts   alerts, what they name, and the brake's table
 //   faults.ts    planted into the sources by mutant.ts, to prove that the checker can fail
 //
 // PROMISES.md tells which function holds which promise, and what is not promised.

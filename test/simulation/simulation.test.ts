@@ -7,7 +7,7 @@ import { planOf, type Plan } from './plan.ts';
 import { judge, type Judged } from './run.ts';
 import { reportOf, shrink } from './shrink.ts';
 import { createTally } from './tally.ts';
-import { troubles } from './trouble.ts';
+import { alertTroubles, troubles } from './trouble.ts';
 
 const slow = { timeout: 120_000 };
 
@@ -33,7 +33,17 @@ describe('whatever happens', slow, () => {
   );
 
   test('everything that can go wrong has gone wrong', () => {
-    const expected = [...troubles, 'crashed', 'stopped', 'frozen', 'thawed', 'jumped', 'third party', 'letter', 'invoked']; // prettier-ignore
+    const happened = 'crashed stopped frozen thawed jumped letter invoked member lifted'.split(' ');
+    // What has become of messages.
+    const ended = 'applied covered unchanged expanded ignored brake dry-run policy protected shared-certificate no-certificate not-found'; // prettier-ignore
+    const expected = [
+      ...troubles,
+      ...alertTroubles,
+      ...happened,
+      'third party',
+      'sent back',
+      ...ended.split(' '),
+    ];
     expect(expected.filter((name) => !tally.counts.has(name))).toEqual([]);
   });
 });

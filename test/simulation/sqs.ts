@@ -5,9 +5,11 @@
 import type { Random } from '../../src/clock.ts';
 import type { Lane } from '../../src/lane.ts';
 import type { Message } from '../../src/message.ts';
+import type { SendBack } from '../../src/expansion.ts';
 import type { DeadLetter, DeadLetterQueue, LaneQueue, Taken } from '../../src/queue.ts';
+import type { Status } from '../../src/status.ts';
 import { shuffled, whole } from './chance.ts';
-import type { Ask, Record } from './history.ts';
+import type { Record, Wish } from './history.ts';
 import type { Process } from './process.ts';
 import type { Time } from './time.ts';
 import type { Troubles } from './trouble.ts';
@@ -17,7 +19,7 @@ interface Queued {
   readonly lane: Lane;
   readonly messageId: string;
   readonly body: string;
-  readonly ask: Ask | undefined;
+  readonly wish: Wish;
   readonly attributes: Message['attributes'];
   /** When it was sent, by the clock of the host that took it. */
   readonly sentAtMs: number;
@@ -40,12 +42,14 @@ export interface Sqs {
   readonly send: (
     lane: Lane,
     body: string,
-    ask: Ask | undefined,
+    wish: Wish,
     more?: { readonly attributes?: Message['attributes']; readonly redriveOf?: string },
-  ) => void;
+  ) => string;
   /** A lane's queue, as a process reaches it. */
   readonly laneQueue: (process: Process, lane: Lane) => LaneQueue;
   readonly deadLetters: (process: Process) => DeadLetterQueue;
+  /** How a process sends what it has made of a message. */
+  readonly sendBack: (process: Process) => SendBack;
   /** What Lambda's poller does: receives, and deletes. */
   readonly receive: (
     taker: Taker,
@@ -58,7 +62,14 @@ export interface Sqs {
   /** An operator sends all dead letters to their lanes again. */
   readonly redrive: () => void;
   /** The messages that still are in a lane's queue. */
-  readonly left: () => readonly string[];
+  readonly left: () => readonly Left[];
+}
+
+/** A message that still is there. */
+export interface Left {
+  readonly messageId: string;
+  readonly lane: Lane;
+  readonly visibleFromMs: number;
 }
 
 interface Taker {
@@ -107,14 +118,14 @@ export function createSqs({ time, chance, record, troubles, hostSkewMs }: SqsPor
   function send(
     lane: Lane,
     body: string,
-    ask: Ask | undefined,
+    wish: Wish,
     { attributes = chance() < 0.3 ? ofDevice : {}, redriveOf }: Parameters<Sqs['send']>[3] = {},
-  ): void {
+  ): string {
     const queued: Queued = {
       lane,
       messageId: `m${sent++}`,
       body,
-      ask,
+      wish,
       attributes,
       sentAtMs: hostTimeMs(),
       firstReceivedAtMs: undefined,
@@ -128,8 +139,9 @@ export function createSqs({ time, chance, record, troubles, hostSkewMs }: SqsPor
     byId.set(queued.messageId, queued);
     inLane[lane].add(queued);
     const { messageId } = queued;
-    record({ kind: 'sent', messageId, lane, ...(ask && { ask }), ...(redriveOf !== undefined && { redriveOf }) }); // prettier-ignore
+    record({ kind: 'sent', messageId, lane, ...wish, ...(redriveOf !== undefined && { redriveOf }) }); // prettier-ignore
     wake(lane);
+    return messageId;
   }
 
   function wake(lane: Lane): void {
@@ -392,10 +404,46 @@ export function createSqs({ time, chance, record, troubles, hostSkewMs }: SqsPor
     };
   }
 
+  function sendBack(process: Process): SendBack {
+    return (lane, bodies) => {
+      const taken = new Map<number, string>();
+      return process.ask(
+        'send back',
+        async () => {
+          await travel(troubles.strikes('send back slow'));
+          if (bodies.length > 10) return bodies.map(() => refused('TooManyEntriesInBatchRequest'));
+          if (troubles.strikes('send back fails')) return bodies.map(() => failed);
+          const answers = bodies.map((body, at): Taken => {
+            const fails = troubles.strikes('send back fails in part');
+            if (fails && chance() < 0.8) return failed;
+            const messageId = send(lane, body, wishIn(body), { attributes: {} });
+            if (fails) return failed;
+            taken.set(at, messageId);
+            return { done: true };
+          });
+          if (troubles.strikes('send back answer lost')) {
+            await time.sleep(chance() * patienceMs);
+            taken.clear();
+            return bodies.map(() => failed);
+          }
+          await travel(false);
+          return answers;
+        },
+        () => {
+          for (const messageId of taken.values()) {
+            const { ask } = byId.get(messageId)?.wish ?? {};
+            record({ kind: 'sent back', process: process.name, messageId, lane, ...(ask && { ask }) }); // prettier-ignore
+          }
+        },
+      );
+    };
+  }
+
   return {
     send,
     laneQueue,
     deadLetters,
+    sendBack,
     receive,
     remove,
     messageIdOf,
@@ -404,18 +452,27 @@ export function createSqs({ time, chance, record, troubles, hostSkewMs }: SqsPor
       letters = [];
       for (const { letter, of } of all) {
         const { attributes } = letter;
-        send(of.lane, letter.body, of.ask, { attributes, redriveOf: of.messageId });
+        send(of.lane, letter.body, of.wish, { attributes, redriveOf: of.messageId });
       }
     },
-    left: () =>
-      Object.values(inLane).flatMap((all) =>
-        [...all].filter(({ gone }) => !gone).map(({ messageId }) => messageId),
-      ),
+    left: () => Object.values(inLane).flatMap((all) => [...all].filter(({ gone }) => !gone)),
   };
 }
 
 function messageIdOf(receipt: string): string {
   return receipt.slice(0, receipt.indexOf('#'));
+}
+
+/** What a message asks for that the pipeline has made itself. */
+function wishIn(body: string): Wish {
+  const { certificateId, newStatus, origin, thingName } = JSON.parse(body) as {
+    readonly certificateId: string;
+    readonly newStatus: Status;
+    readonly origin?: object;
+    readonly thingName?: string;
+  };
+  const byAlert = origin !== undefined || thingName !== undefined;
+  return { byAlert, ask: { certificateId, status: newStatus } };
 }
 
 const ofDevice: Message['attributes'] = { device: { dataType: 'String', stringValue: 'd1' } };

@@ -4,7 +4,7 @@ import type { Judged } from './run.ts';
 
 export interface Tally {
   readonly count: (judged: Judged) => void;
-  /** How often each kind of thing has happened, and each trouble has struck. */
+  /** How often each kind of thing has happened, each trouble has struck, and messages have ended so. */
   readonly counts: ReadonlyMap<string, number>;
   /** The counts, for a person. */
   readonly text: () => string;
@@ -13,22 +13,27 @@ export interface Tally {
 export function createTally(): Tally {
   const happened = new Map<string, number>();
   const struck = new Map<string, number>();
+  const ended = new Map<string, number>();
   let virtualMs = 0;
 
   return {
     count: ({ history, struck: more }) => {
-      for (const { kind } of history.happenings) add(happened, kind, 1);
+      for (const happening of history.happenings) {
+        add(happened, happening.kind, 1);
+        if (happening.kind === 'event') add(ended, happening.failureKind ?? happening.outcome, 1);
+      }
       for (const [trouble, times] of more) add(struck, trouble, times);
       virtualMs += (history.happenings.at(-1)?.atMs ?? history.startMs) - history.startMs;
     },
     get counts() {
-      return new Map([...happened, ...struck]);
+      return new Map([...happened, ...struck, ...ended]);
     },
     text: () =>
       [
         `virtual time: ${(virtualMs / 3_600_000).toFixed(0)} hours`,
         `happened: ${listOf(happened)}`,
         `troubles that struck: ${listOf(struck)}`,
+        `messages ended as: ${listOf(ended)}`,
       ].join('\n'),
   };
 }

@@ -58,7 +58,29 @@ export const troubles = [
   'container dies',
 ] as const;
 
-export type Trouble = (typeof troubles)[number];
+/** What only worlds with alerts have. */
+export const alertTroubles = [
+  // Things and audits
+  'directory slow',
+  'directory hangs',
+  'directory throttles',
+  'directory unauthorized',
+  'directory unavailable',
+  // What a message is expanded into
+  'send back slow',
+  'send back fails',
+  'send back fails in part',
+  'send back answer lost',
+  // The brake's table
+  'brake table slow',
+  'brake table hangs',
+  'brake table down',
+  'brake table answer lost',
+  /** Somebody else has written in between. */
+  'brake table contested',
+] as const;
+
+export type Trouble = (typeof troubles)[number] | (typeof alertTroubles)[number];
 
 export interface Troubles {
   /** Whether the trouble is there and strikes now. */
@@ -89,7 +111,7 @@ export function createTroubles(time: Time, chance: Random, record: Record): Trou
       time.after(forMs, () => end(trouble));
     },
     endAll: () => {
-      for (const trouble of troubles) end(trouble);
+      for (const trouble of [...troubles, ...alertTroubles]) end(trouble);
     },
   };
 }
