@@ -7,9 +7,9 @@ import {
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { startIot } from '../../src/sandbox/iot.ts';
 import { failureOf, iotClientFor } from '../helpers/iot-client.ts';
-import { bareEnvironment, missing, run } from './command.ts';
+import { bareEnvironment, noRecentAwsCli, run } from './command.ts';
 
-const noAws = missing('aws', ['--version']);
+const noAws = noRecentAwsCli();
 // Starting Python takes a second or more on a busy machine.
 const patience = { timeout: 60_000 };
 

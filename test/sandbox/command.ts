@@ -48,14 +48,15 @@ export function missing(command: string, parameters: readonly string[]): boolean
 }
 
 /**
- * Whether the AWS CLI is missing, or too old to speak SQS's JSON protocol (since versions 1.30 and
- * 2.14), which is all that the embedded SQS knows. Says so aloud.
+ * Whether the AWS CLI is missing, or too old: before versions 1.30 and 2.14 it neither speaks SQS's JSON
+ * protocol, which is all that the embedded SQS knows, nor looks at AWS_ENDPOINT_URL_<SERVICE>. Says so
+ * aloud.
  */
-export function cannotSpeakSqs(): boolean {
+export function noRecentAwsCli(): boolean {
   if (missing('aws', ['--version'])) return true;
   const { stdout } = spawnSync('aws', ['--version'], { encoding: 'utf8' });
   const [, major = 0, minor = 0] = (/^aws-cli\/(\d+)\.(\d+)/.exec(stdout) ?? []).map(Number);
   if (minor >= (major === 1 ? 30 : 14)) return false;
-  console.warn(`SKIPPED aws sqs: ${stdout.trim()} speaks SQS's old protocol only`);
+  console.warn(`SKIPPED aws: ${stdout.trim()} is older than 1.30 or 2.14`);
   return true;
 }

@@ -10,7 +10,7 @@ import type { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { read } from '../../src/reading.ts';
 import { startQueues } from '../../src/sandbox/queues.ts';
-import { bareEnvironment, cannotSpeakSqs, run } from './command.ts';
+import { bareEnvironment, noRecentAwsCli, run } from './command.ts';
 
 type Child = ChildProcessByStdio<null, Readable, Readable>;
 
@@ -18,7 +18,7 @@ const freePorts = { SANDBOX_SQS_PORT: '0', SANDBOX_IOT_PORT: '0', SANDBOX_DYNAMO
 // Starting Python, or Node with type stripping, takes a second or more on a busy machine.
 const patience = { timeout: 60_000 };
 const exampleId = /"certificateId":"([0-9a-f]{64})"/;
-const noAws = cannotSpeakSqs();
+const noAws = noRecentAwsCli();
 
 const children: Child[] = [];
 afterEach(() => {

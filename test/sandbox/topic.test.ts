@@ -4,9 +4,9 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { startSandbox } from '../../src/sandbox/sandbox.ts';
 import { queueUserOf } from '../helpers/sqs.ts';
-import { bareEnvironment, missing, run } from './command.ts';
+import { bareEnvironment, noRecentAwsCli, run } from './command.ts';
 
-const noAws = missing('aws', ['--version']);
+const noAws = noRecentAwsCli();
 
 // Starting Python takes a second or more on a busy machine.
 const patience = { timeout: 60_000 };
