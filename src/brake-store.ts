@@ -5,7 +5,7 @@ import type { Clock } from './clock.ts';
 import type { Log } from './event.ts';
 import type { Lane } from './lane.ts';
 import type { TableAnswer } from './shared-ledger.ts';
-import { within } from './time-limit.ts';
+import { noAnswerWithin, within } from './time-limit.ts';
 import { emptyWindow, type Window } from './window.ts';
 
 /**
@@ -196,6 +196,5 @@ function turn(before: Window, changes: readonly Change[], part: number): Turned 
 }
 
 function tooSlow(): TableAnswer<never> {
-  const message = `no answer within ${limitMs} ms`;
-  return { kind: 'failed', failure: { kind: 'unknown-result', name: 'TimeoutError', message } };
+  return { kind: 'failed', failure: noAnswerWithin(limitMs) };
 }

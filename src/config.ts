@@ -300,7 +300,7 @@ function problemsBetween(given: Environment, region: string | undefined): readon
 
 /** A table elsewhere would keep the watermarks of other clocks. */
 function tableProblems(table: string | undefined, region: string | undefined): readonly string[] {
-  const tableRegion = /^arn:[^:]*:dynamodb:([^:]+):/.exec(table ?? '')?.[1];
+  const tableRegion = regionOfTable(table);
   return region === undefined || tableRegion === undefined || tableRegion === region
     ? []
     : [
@@ -328,6 +328,11 @@ function isSameQueue(one: string | undefined, other: string | undefined): boolea
 
 function isAws(url: URL): boolean {
   return /\.amazonaws\.com(\.cn)?$/.test(url.host);
+}
+
+/** The region that a table's ARN names. */
+export function regionOfTable(table: string | undefined): string | undefined {
+  return /^arn:[^:]*:dynamodb:([^:]+):/.exec(table ?? '')?.[1];
 }
 
 /** The region that a queue URL of AWS's names. */

@@ -5,15 +5,17 @@
 //   message          what a queue hands us                                  message.ts lane.ts poll.ts
 //   intent           what its body asks for: a request, or an alert         reading.ts envelope.ts alerts/
 //   request          this certificate, this status, by whom, why            request.ts resolution.ts policy.ts
-//                    … looked up, where an alert names a thing              lookup.ts expansion.ts
+//                    … looked up, where an alert names a thing              lookup.ts directory.ts slots.ts
+//                    … as messages of their own, where it names too many    expansion.ts
 //   decision         covered, join the open update, or open one             decision.ts ledger.ts held.ts
 //                    … by what all processes know, if they share it         shared-ledger.ts ledger-entry.ts
 //   update           the one call that all requests for a certificate join  update.ts dispatcher.ts
 //   slot             one permit of the throttle; the most urgent gets it    priority.ts throttle.ts pace.ts
 //                    … of a quota that processes may share                  shared-quota.ts redis/
-//                    … unless its lane stands at its ceiling                brake.ts window.ts
+//                    … unless its lane stands at its ceiling                brake.ts brake-store.ts window.ts
 //   call             one attempt, and another after a backoff               call.ts retry.ts
-//   outcome          applied, covered, unchanged, rejected, deferred        outcome.ts
+//   outcome          applied, covered, unchanged, rejected, deferred;       outcome.ts
+//                    and for an alert: expanded, ignored
 //   acknowledgement  delete, retry after n s, dead-letter                   acknowledgement.ts carry.ts
 //   event            the one line that tells it all                         event.ts
 //

@@ -8,6 +8,7 @@ import type { Clock } from './clock.ts';
 import type { Log } from './event.ts';
 import type { CoveredEntry, LedgerEntry } from './ledger-entry.ts';
 import type { Proof } from './ledger.ts';
+import { noAnswerWithin, within } from './time-limit.ts';
 
 export type TableAnswer<T> =
   | { readonly kind: 'answered'; readonly value: T }
@@ -97,7 +98,11 @@ export function createSharedLedger({
     ask: () => Promise<TableAnswer<T>>,
   ): Promise<T | undefined> {
     if (trouble.rests()) return undefined;
-    const answer = await within(byMs - clock.now(), clock, ask);
+    const limitMs = byMs - clock.now();
+    const answer = await within<TableAnswer<T>>(limitMs, clock, answerOf(ask), () => ({
+      kind: 'failed',
+      failure: noAnswerWithin(limitMs),
+    }));
     if (answer.kind === 'answered') {
       trouble.answered();
       return answer.value;
@@ -179,19 +184,6 @@ function keyOf({ certificateId }: Entry, incidentId: string): string {
   return `${certificateId} ${incidentId}`;
 }
 
-/** An answer, or that it took too long. */
-async function within<T>(
-  limitMs: number,
-  clock: Clock,
-  ask: () => Promise<TableAnswer<T>>,
-): Promise<TableAnswer<T>> {
-  const answered = new AbortController();
-  const late = clock.sleep(limitMs, answered.signal).then(() => tooSlow(limitMs));
-  const answer = await Promise.race([answerOf(ask), late]);
-  answered.abort();
-  return answer;
-}
-
 /** A bug in the table is trouble with it, and no more. */
 async function answerOf<T>(ask: () => Promise<TableAnswer<T>>): Promise<TableAnswer<T>> {
   try {
@@ -200,11 +192,6 @@ async function answerOf<T>(ask: () => Promise<TableAnswer<T>>): Promise<TableAns
     const failure: Failure = { kind: 'unknown-exception', name: 'Bug', message: String(bug) };
     return { kind: 'failed', failure };
   }
-}
-
-function tooSlow(limitMs: number): TableAnswer<never> {
-  const message = `no answer within ${Math.round(limitMs)} ms`;
-  return { kind: 'failed', failure: { kind: 'unknown-result', name: 'TimeoutError', message } };
 }
 
 type What = 'reads' | 'writes';

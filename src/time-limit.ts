@@ -1,5 +1,6 @@
 // Waits for an answer, but not for ever.
 
+import type { Failure } from './call.ts';
 import type { Clock } from './clock.ts';
 
 /** What `asking` comes to; or what `late` says, which is asked only once `limitMs` are over. */
@@ -18,4 +19,10 @@ export async function within<T>(
   } finally {
     answered.abort('answered');
   }
+}
+
+/** What it means that nothing was heard in time: it may have happened. */
+export function noAnswerWithin(limitMs: number): Failure {
+  const message = `no answer within ${Math.round(limitMs)} ms`;
+  return { kind: 'unknown-result', name: 'TimeoutError', message };
 }

@@ -6,21 +6,17 @@
 // units a second). With one of 10,000 it is 300 KB of the 400 that DynamoDB takes (AWS documentation).
 
 import {
-  ConditionalCheckFailedException,
-  DynamoDBClient,
   GetItemCommand,
   PutItemCommand,
   type AttributeValue,
+  type DynamoDBClient,
 } from '@aws-sdk/client-dynamodb';
 import type { BrakeTable, Versioned } from '../brake-store.ts';
 import type { OpenBrake } from '../command/brake.ts';
 import type { Lane } from '../lane.ts';
-import type { TableAnswer } from '../shared-ledger.ts';
 import { longestLiftMs, windowMs, type Window } from '../window.ts';
-import { httpHandler } from './client.ts';
-import { failureOf } from './failure.ts';
 import { certificateKeyOf, expiryAttribute, partitionKey, sortKey } from './ledger-item.ts';
-import type { LedgerTableOptions } from './ledger-table.ts';
+import { answerOf, createPersonsClient, type LedgerTableOptions } from './ledger-table.ts';
 
 /** No version of ours is larger; DynamoDB's numbers are exact to 38 digits, ours to 15. */
 const largestVersion = 999_999_999_999_999;
@@ -92,43 +88,18 @@ export function createBrakeTable(
   return {
     read: (lane) => answerOf(() => read(lane)),
     replace: (lane, newer) =>
-      answerOf<'replaced' | 'conflict'>(async () => {
-        try {
-          return await replace(lane, newer);
-        } catch (error) {
-          if (error instanceof ConditionalCheckFailedException) return 'conflict';
-          throw error;
-        }
-      }),
+      answerOf<'replaced' | 'conflict'>(() => replace(lane, newer), 'conflict'),
   };
 }
 
-/** A person waits for it, ms. */
-const requestTimeoutMs = 10_000;
-
-/**
- * Opens a table for a person, with the SDK's own environment. A table is where its ARN says, so that
- * region goes before AWS_REGION.
- */
+/** Opens a table for a person. */
 export function openBrake(table: string, wallClock: () => number): OpenBrake {
-  const region = /^arn:[^:]*:dynamodb:([^:]+):/.exec(table)?.[1];
-  const client = new DynamoDBClient({
-    requestHandler: httpHandler({ maxSockets: 1, requestTimeoutMs }),
-    ...(region !== undefined && { region }),
-  });
+  const client = createPersonsClient(table);
   return {
     region: async () => client.config.region().catch(() => undefined),
     windows: (deployment) => createBrakeTable(client, { table, deployment, wallClock }),
     [Symbol.dispose]: () => client.destroy(),
   };
-}
-
-async function answerOf<T>(ask: () => Promise<T>): Promise<TableAnswer<T>> {
-  try {
-    return { kind: 'answered', value: await ask() };
-  } catch (error) {
-    return { kind: 'failed', failure: failureOf(error) };
-  }
 }
 
 /**

@@ -1,14 +1,10 @@
 // The certificates of one account and region, by AWS IoT Core's control plane.
 
-import {
-  DescribeCertificateCommand,
-  IoTClient,
-  UpdateCertificateCommand,
-} from '@aws-sdk/client-iot';
+import { DescribeCertificateCommand, UpdateCertificateCommand } from '@aws-sdk/client-iot';
 import type { Certificates } from '../call.ts';
-import { httpHandler, within, withCompactConfig } from './client.ts';
+import { within } from './client.ts';
 import { failureOf } from './failure.ts';
-import { Sha256 } from './sha256.ts';
+import { createIotClient } from './iot-client.ts';
 
 /** The longest that one call can take, ms; a slower answer counts as none. */
 export const slowestCallMs = 5000;
@@ -17,8 +13,7 @@ export const slowestCallMs = 5000;
 export const slowestAttemptMs: number = 2 * slowestCallMs;
 
 /**
- * The IoT client, from the SDK's own environment. It makes one attempt a call: retries inside the
- * SDK would take no slot of the throttle.
+ * The certificates, with the SDK's own environment.
  *
  * @param mostCalls calls that may be under way at the same time
  * @param timeLimitMs the longest that one call may take; default `slowestCallMs`
@@ -27,13 +22,7 @@ export function createCertificates(
   mostCalls: number,
   timeLimitMs: number = slowestCallMs,
 ): Certificates {
-  const client = withCompactConfig(
-    new IoTClient({
-      maxAttempts: 1,
-      sha256: Sha256,
-      requestHandler: httpHandler({ maxSockets: mostCalls, requestTimeoutMs: timeLimitMs }),
-    }),
-  );
+  const client = createIotClient({ maxSockets: mostCalls, requestTimeoutMs: timeLimitMs });
   return {
     update: async (certificateId, newStatus, abandon) => {
       const command = new UpdateCertificateCommand({ certificateId, newStatus });

@@ -1,7 +1,6 @@
 // Things, their principals and audit findings, by AWS IoT Core's control plane.
 
 import {
-  IoTClient,
   ListAuditFindingsCommand,
   ListPrincipalThingsCommand,
   ListThingPrincipalsCommand,
@@ -10,8 +9,9 @@ import {
 import type { Directory, Finding, Page } from '../directory.ts';
 import type { Deployment } from '../request.ts';
 import { slowestCallMs } from './certificates.ts';
-import { httpHandler, within } from './client.ts';
+import { within } from './client.ts';
 import { failureOf } from './failure.ts';
+import { createIotClient } from './iot-client.ts';
 
 /** The most that AWS puts on a page of any of these lists (AWS service model, maxResults). */
 const mostPerPage = 250;
@@ -20,8 +20,7 @@ const mostPerPage = 250;
 const maxSockets = 50;
 
 /**
- * The lists of one account and region, with the SDK's own environment. One attempt a call, as in
- * certificates.ts: retries inside the SDK would take no slot of the throttle.
+ * The lists of one account and region, with the SDK's own environment.
  *
  * @param timeLimitMs the longest that one call may take; default `slowestCallMs`
  */
@@ -29,10 +28,7 @@ export function createDirectory(
   deployment: Deployment,
   timeLimitMs: number = slowestCallMs,
 ): Directory {
-  const client = new IoTClient({
-    maxAttempts: 1,
-    requestHandler: httpHandler({ maxSockets, requestTimeoutMs: timeLimitMs }),
-  });
+  const client = createIotClient({ maxSockets, requestTimeoutMs: timeLimitMs });
 
   async function pageOf<Item>(
     abandon: AbortSignal,

@@ -1,12 +1,15 @@
 // The shared ledger as an auditor sees it: who took what out of service, when, on whose word, and why.
 
-import { DynamoDBClient, paginateQuery, type QueryCommandInput } from '@aws-sdk/client-dynamodb';
+import {
+  paginateQuery,
+  type DynamoDBClient,
+  type QueryCommandInput,
+} from '@aws-sdk/client-dynamodb';
 import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
 import type { AuditLine, Archive, Findings } from '../command/audit.ts';
 import type { Failure } from '../call.ts';
 import type { Deployment } from '../request.ts';
 import { statuses } from '../status.ts';
-import { httpHandler } from './client.ts';
 import { failureOf } from './failure.ts';
 import {
   certificateItem,
@@ -19,20 +22,11 @@ import {
   sortKey,
   type Slot,
 } from './ledger-item.ts';
+import { createPersonsClient } from './ledger-table.ts';
 
-/** A person waits for it, ms. */
-const requestTimeoutMs = 10_000;
-
-/**
- * Opens a table for reading, with the SDK's own environment. A table is where its ARN says, so that
- * region goes before AWS_REGION.
- */
+/** Opens a table for reading. */
 export function openArchive(table: string): Archive {
-  const region = /^arn:[^:]*:dynamodb:([^:]+):/.exec(table)?.[1];
-  const client = new DynamoDBClient({
-    requestHandler: httpHandler({ maxSockets: 1, requestTimeoutMs }),
-    ...(region !== undefined && { region }),
-  });
+  const client = createPersonsClient(table);
   return {
     region: async () => client.config.region().catch(() => undefined),
     ofCertificate: (deployment, certificateId) =>

@@ -12,6 +12,7 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import { marshall } from '@aws-sdk/util-dynamodb';
 import type { Failure } from '../call.ts';
+import { regionOfTable } from '../config.ts';
 import type { LedgerEntry } from '../ledger-entry.ts';
 import type { Proof } from '../ledger.ts';
 import type { Deployment } from '../request.ts';
@@ -84,6 +85,21 @@ const yields = [
   '#slot.#watermark > :nonsense',
   'NOT attribute_type(#slot.#watermark, :number)',
 ].join(' OR ');
+
+/** A person waits for it, ms. */
+const patienceMs = 10_000;
+
+/**
+ * The client for a person who looks into a table, with the SDK's own environment. A table is where its
+ * ARN says, so that region goes before AWS_REGION.
+ */
+export function createPersonsClient(table: string): DynamoDBClient {
+  const region = regionOfTable(table);
+  return new DynamoDBClient({
+    requestHandler: httpHandler({ maxSockets: 1, requestTimeoutMs: patienceMs }),
+    ...(region !== undefined && { region }),
+  });
+}
 
 type Item = Readonly<Record<string, unknown>>;
 
@@ -197,8 +213,8 @@ export function createLedgerTable(
   };
 }
 
-/** @param unmet what it means that a condition was not met: something newer stands, which is well */
-async function answerOf<T>(ask: () => Promise<T>, unmet?: T): Promise<TableAnswer<T>> {
+/** @param unmet what it means that a condition was not met: something newer stands */
+export async function answerOf<T>(ask: () => Promise<T>, unmet?: T): Promise<TableAnswer<T>> {
   try {
     return { kind: 'answered', value: await ask() };
   } catch (error) {
