@@ -1,10 +1,15 @@
 // The certificates of one account and region, by AWS IoT Core's control plane.
 
-import { DescribeCertificateCommand, UpdateCertificateCommand } from '@aws-sdk/client-iot';
+import {
+  DescribeCertificateCommand,
+  UpdateCertificateCommand,
+  type UpdateCertificateRequest,
+} from '@aws-sdk/client-iot';
 import type { Certificates } from '../call.ts';
 import { within } from './client.ts';
 import { failureOf } from './failure.ts';
 import { createIotClient } from './iot-client.ts';
+import { createShortcut, textOf } from './shortcut.ts';
 
 /** The longest that one call can take, ms; a slower answer counts as none. */
 export const slowestCallMs = 5000;
@@ -23,12 +28,22 @@ export function createCertificates(
   timeLimitMs: number = slowestCallMs,
 ): Certificates {
   const client = createIotClient({ maxSockets: mostCalls, requestTimeoutMs: timeLimitMs });
+  const update = createShortcut<UpdateCertificateRequest, Answered>(client, {
+    command: (input) => new UpdateCertificateCommand(input),
+    change: ({ path }, { certificateId = '', newStatus = '' }) => ({
+      path: path.slice(0, path.lastIndexOf('/') + 1) + certificateId,
+      query: { newStatus },
+    }),
+    read: async ({ headers, body }) => {
+      await textOf(body);
+      return { $metadata: { requestId: headers['x-amzn-requestid'] } };
+    },
+  });
   return {
     update: async (certificateId, newStatus, abandon) => {
-      const command = new UpdateCertificateCommand({ certificateId, newStatus });
       try {
         const { $metadata } = await within(timeLimitMs, abandon, async (abortSignal) =>
-          client.send(command, { abortSignal }),
+          update({ certificateId, newStatus }, { abortSignal }),
         );
         return { kind: 'updated', ...requestIdOf($metadata) };
       } catch (error) {
@@ -52,8 +67,11 @@ export function createCertificates(
   };
 }
 
-function requestIdOf({ requestId }: { readonly requestId?: string | undefined }): {
-  readonly awsRequestId?: string;
-} {
+/** What the SDK says of every answer. */
+interface Answered {
+  readonly $metadata: { readonly requestId?: string | undefined };
+}
+
+function requestIdOf({ requestId }: Answered['$metadata']): { readonly awsRequestId?: string } {
   return requestId === undefined ? {} : { awsRequestId: requestId };
 }

@@ -1,6 +1,7 @@
 // What all our AWS clients have in common: connections that live, and calls that end.
 
 import { NodeHttpHandler } from '@smithy/node-http-handler';
+import type { HttpHandlerOptions } from '@smithy/types';
 
 export interface ClientLimits {
   /** Connections at the same time. */
@@ -17,13 +18,30 @@ const connectionTimeoutMs = 2000;
  * `throwOnRequestTimeout` the SDK only writes a warning when the time is over, and waits on.
  */
 export function httpHandler({ maxSockets, requestTimeoutMs }: ClientLimits): NodeHttpHandler {
-  return new NodeHttpHandler({
+  return new Handler({
     connectionTimeout: connectionTimeoutMs,
     requestTimeout: requestTimeoutMs,
     throwOnRequestTimeout: true,
     httpAgent: { keepAlive: true, maxSockets },
     httpsAgent: { keepAlive: true, maxSockets },
   });
+}
+
+type HttpRequest = Parameters<NodeHttpHandler['handle']>[0];
+
+/** What comes back. */
+export type Answer = Awaited<ReturnType<NodeHttpHandler['handle']>>;
+
+/** The options of a call, which the SDK hands on to its handler with each attempt. */
+export interface CallOptions extends HttpHandlerOptions {
+  /** What the first attempts came to: they have been made. */
+  readonly answers?: Promise<Answer>[];
+}
+
+class Handler extends NodeHttpHandler {
+  override async handle(request: HttpRequest, options: CallOptions = {}): Promise<Answer> {
+    return options.answers?.shift() ?? super.handle(request, options);
+  }
 }
 
 /** What the SDK does before the request, fetching credentials above all, ends with no limit of its own. */
@@ -57,18 +75,4 @@ export async function within<T>(
     clearTimeout(timer);
     abandon.removeEventListener('abort', onAbandon);
   }
-}
-
-/**
- * The client, a few µs a call quicker. V8 keeps an object that has grown as the SDK's configuration
- * grows in a hash table, and the SDK copies that object four times a call; what has been a prototype V8
- * lays out anew. Nothing of it changes but its place in memory, and without the effect all still works.
- */
-export function withCompactConfig<Client extends { readonly config: object }>(
-  client: Client,
-): Client {
-  const heir = Object.create(client.config) as { readonly region?: unknown };
-  // V8 does it once a property has been looked for beyond the heir for a while.
-  for (let times = 0; times < 1000; times++) void heir.region;
-  return client;
 }

@@ -1,7 +1,7 @@
 // The IoT client that all of our calls to AWS IoT Core's control plane go through.
 
 import { IoTClient } from '@aws-sdk/client-iot';
-import { httpHandler, withCompactConfig, type ClientLimits } from './client.ts';
+import { httpHandler, type ClientLimits } from './client.ts';
 import { Sha256 } from './sha256.ts';
 
 /**
@@ -9,7 +9,5 @@ import { Sha256 } from './sha256.ts';
  * would take no slot of the throttle.
  */
 export function createIotClient(limits: ClientLimits): IoTClient {
-  return withCompactConfig(
-    new IoTClient({ maxAttempts: 1, sha256: Sha256, requestHandler: httpHandler(limits) }),
-  );
+  return new IoTClient({ maxAttempts: 1, sha256: Sha256, requestHandler: httpHandler(limits) });
 }

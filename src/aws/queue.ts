@@ -1,5 +1,6 @@
 // The lanes and the dead-letter queue, by SQS.
 
+import { hash } from 'node:crypto';
 import {
   ChangeMessageVisibilityBatchCommand,
   DeleteMessageBatchCommand,
@@ -7,6 +8,9 @@ import {
   ReceiveMessageCommand,
   SendMessageCommand,
   SQSClient,
+  type DeleteMessageBatchRequest,
+  type ReceiveMessageRequest,
+  type ReceiveMessageResult,
   type Message as SqsMessage,
   type MessageAttributeValue,
 } from '@aws-sdk/client-sqs';
@@ -15,9 +19,10 @@ import type { Lane } from '../lane.ts';
 import { timesOf, type Message, type MessageAttribute } from '../message.ts';
 import type { DeadLetterQueue, LaneQueue, Taken } from '../queue.ts';
 import { takenOfEach, type BatchAnswer } from './batch-answer.ts';
-import { httpHandler, withCompactConfig } from './client.ts';
+import { httpHandler } from './client.ts';
 import { failureOf } from './failure.ts';
 import { Sha256 } from './sha256.ts';
+import { createShortcut, textOf } from './shortcut.ts';
 
 /** Longer than the longest poll, ms. */
 const requestTimeoutMs = 30_000;
@@ -28,13 +33,11 @@ const requestTimeoutMs = 30_000;
  * AWS_ENDPOINT_URL_SQS.
  */
 export function createSqsClient(): SQSClient {
-  return withCompactConfig(
-    new SQSClient({
-      useQueueUrlAsEndpoint: false,
-      sha256: Sha256,
-      requestHandler: httpHandler({ maxSockets: 100, requestTimeoutMs }),
-    }),
-  );
+  return new SQSClient({
+    useQueueUrlAsEndpoint: false,
+    sha256: Sha256,
+    requestHandler: httpHandler({ maxSockets: 100, requestTimeoutMs }),
+  });
 }
 
 /** A lane's queue. `now` is ms on the clock of the messages' `receivedAtMs`. */
@@ -42,9 +45,19 @@ export function createLaneQueue(
   client: SQSClient,
   { lane, queueUrl, now }: { lane: Lane; queueUrl: string; now: () => number },
 ): LaneQueue {
+  const receive = createShortcut<ReceiveMessageRequest, ReceiveMessageResult>(client, {
+    command: (input) => new ReceiveMessageCommand(input),
+    change: (_request, input) => ({ body: JSON.stringify(input) }),
+    read: async ({ body }) => receivedOf(await textOf(body)),
+  });
+  const deleteBatch = createShortcut<DeleteMessageBatchRequest, BatchAnswer>(client, {
+    command: (input) => new DeleteMessageBatchCommand(input),
+    change: (_request, input) => ({ body: JSON.stringify(input) }),
+    read: async ({ body }) => JSON.parse(await textOf(body)) as BatchAnswer,
+  });
   return {
     receive: async ({ most, waitSeconds, visibilitySeconds }, abortSignal) => {
-      const command = new ReceiveMessageCommand({
+      const wish = {
         QueueUrl: queueUrl,
         MaxNumberOfMessages: most,
         WaitTimeSeconds: waitSeconds,
@@ -55,22 +68,21 @@ export function createLaneQueue(
           'ApproximateReceiveCount',
         ],
         MessageAttributeNames: ['All'],
-      });
+      } satisfies ReceiveMessageRequest;
       try {
-        const { Messages = [] } = await client.send(command, { abortSignal });
-        return { kind: 'messages', messages: Messages.map((m) => messageOf(m, lane, now())) };
+        const { Messages } = await receive(wish, { abortSignal });
+        const messages = (Messages ?? []).map((message) => messageOf(message, lane, now()));
+        return { kind: 'messages', messages };
       } catch (error) {
         return { kind: 'failed', failure: sqsFailureOf(error) };
       }
     },
     delete: (receiptHandles) =>
       inBatch(receiptHandles.length, async () =>
-        client.send(
-          new DeleteMessageBatchCommand({
-            QueueUrl: queueUrl,
-            Entries: receiptHandles.map((ReceiptHandle, at) => ({ Id: String(at), ReceiptHandle })),
-          }),
-        ),
+        deleteBatch({
+          QueueUrl: queueUrl,
+          Entries: receiptHandles.map((ReceiptHandle, at) => ({ Id: String(at), ReceiptHandle })),
+        }),
       ),
     changeVisibility: (changes) =>
       inBatch(changes.length, async () =>
@@ -132,6 +144,26 @@ export async function problemWith(
 }
 
 const missing: ReadonlySet<string> = new Set(['QueueDoesNotExist', 'NonExistentQueue']);
+
+/** What the SDK makes of an answer to ReceiveMessage, as far as it makes anything else of it than JSON. */
+function receivedOf(text: string): ReceiveMessageResult {
+  const { Messages } = JSON.parse(text) as ReceiveMessageResult;
+  const damaged = (Messages ?? []).filter(({ Body = '', MD5OfBody }) => {
+    return hash('md5', Body) !== MD5OfBody;
+  });
+  if (damaged.length > 0) {
+    const ids = damaged.map(({ MessageId }) => MessageId).join(', ');
+    throw new Error(`Invalid MD5 checksum on messages: ${ids}`);
+  }
+  for (const { MessageAttributes } of Messages ?? []) {
+    for (const attribute of Object.values(MessageAttributes ?? {})) {
+      const { BinaryValue: text } = attribute as { readonly BinaryValue?: unknown };
+      if (typeof text === 'string')
+        attribute.BinaryValue = Uint8Array.from(Buffer.from(text, 'base64'));
+    }
+  }
+  return { Messages };
+}
 
 /** A message as the SDK received it; what is missing becomes what covers and proves nothing. */
 function messageOf(message: SqsMessage, lane: Lane, receivedAtMs: number): Message {

@@ -16,8 +16,12 @@ import { queueUserOf } from '../helpers/sqs.ts';
 
 const never = new AbortController().signal;
 
-/** The real ports, found by the environment, beside a producer. */
-async function setup() {
+/**
+ * The real ports, found by the environment, beside a producer.
+ *
+ * @param isLater whether the lane has been used before: the first calls are the SDK's, the others are not
+ */
+async function setup(isLater = false) {
   const queues = await startQueues();
   onTestFinished(() => queues.stop());
   const sqs = clientOf(queues.endpoint);
@@ -29,6 +33,10 @@ async function setup() {
     const received = await lane.receive({ most: 10, waitSeconds, visibilitySeconds: 30 }, never);
     if (received.kind === 'failed') throw new Error(received.failure.message);
     return received.messages;
+  }
+  if (isLater) {
+    await receive();
+    await lane.delete(['nothing']);
   }
   return { queues, sqs, lane, deadLetters, user, receive, queueUrl };
 }
@@ -45,12 +53,12 @@ function clientOf(endpoint: string): ReturnType<typeof createSqsClient> {
   return client;
 }
 
-/** A lane whose queue answers everything with `body`. */
-async function laneAnswering(body: object): Promise<LaneQueue> {
+/** A lane whose queue answers everything with `answer`. */
+async function laneAnswering(answer: () => object): Promise<LaneQueue> {
   const server = createServer((request, response) => {
     request.resume();
     response.writeHead(200, { 'content-type': 'application/x-amz-json-1.0' });
-    response.end(JSON.stringify(body));
+    response.end(JSON.stringify(answer()));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -63,9 +71,14 @@ async function laneAnswering(body: object): Promise<LaneQueue> {
   return createLaneQueue(clientOf(endpoint), { lane: 'alert', queueUrl, now: () => 0 });
 }
 
-describe('a receive', () => {
+const twice = [
+  ['the first', false],
+  ['a later', true],
+] as const;
+
+describe.each(twice)('a receive, %s', (_which, isLater) => {
   test('brings body, attributes and SQS’s times', async () => {
-    const { user, receive, queueUrl } = await setup();
+    const { user, receive, queueUrl } = await setup(isLater);
     const before = Date.now();
     const messageId = await user.send(queueUrl, '{"a":1}', {
       trace: { DataType: 'String', StringValue: 'abc' },
@@ -96,7 +109,7 @@ describe('a receive', () => {
   });
 
   test('brings up to ten, and each body as it was sent', async () => {
-    const { user, receive, queueUrl } = await setup();
+    const { user, receive, queueUrl } = await setup(isLater);
     // Real SQS takes characters beyond U+FFFF too; fauxqs refuses them.
     const bodies = ['\uFEFF{}', '\r\n', String.raw`"\ud800"`, '\u2028\u007F€', '"\\u0000"', ' x '];
     await user.sendAll(queueUrl, [...bodies, ...Array.from({ length: 6 }, () => 'x')]);
@@ -107,7 +120,7 @@ describe('a receive', () => {
   });
 
   test('brings a body of 1 MiB', async () => {
-    const { user, receive, queueUrl } = await setup();
+    const { user, receive, queueUrl } = await setup(isLater);
     const body = 'x'.repeat(1_048_576);
     await user.send(queueUrl, body);
     const [message] = await receive();
@@ -115,14 +128,14 @@ describe('a receive', () => {
   });
 
   test('waits for a message', async () => {
-    const { user, receive, queueUrl } = await setup();
+    const { user, receive, queueUrl } = await setup(isLater);
     const waiting = receive(20);
     await user.send(queueUrl, 'late');
     expect((await waiting).map(({ body }) => body)).toEqual(['late']);
   });
 
   test('hides what it brings, and counts the deliveries', async () => {
-    const { user, lane, receive, queueUrl } = await setup();
+    const { user, lane, receive, queueUrl } = await setup(isLater);
     await user.send(queueUrl, 'x');
     const [first] = await receive();
     expect(await receive()).toEqual([]);
@@ -136,7 +149,7 @@ describe('a receive', () => {
   });
 
   test('is cut by the signal', async () => {
-    const { lane } = await setup();
+    const { lane } = await setup(isLater);
     const abandon = new AbortController();
     const waiting = lane.receive(
       { most: 10, waitSeconds: 20, visibilitySeconds: 30 },
@@ -150,7 +163,7 @@ describe('a receive', () => {
   });
 
   test('of a queue that is not there, or from nobody, says so', async () => {
-    const { sqs, queues, lane, queueUrl } = await setup();
+    const { sqs, queues, lane, queueUrl } = await setup(); // a connection that lives would be reset
     const gone = createLaneQueue(sqs, {
       lane: 'alert',
       queueUrl: `${queueUrl}-gone`,
@@ -172,9 +185,24 @@ describe('a receive', () => {
   });
 });
 
-describe('a batch', () => {
+describe('a body that was damaged', () => {
+  test.each(twice)('on its way is not taken: %s receive', async (_which, isLater) => {
+    const Messages = [{ MessageId: 'm-1', Body: '{"a":1}', MD5OfBody: 'd41d8cd98f00b204e9800998' }];
+    const answers: object[] = isLater ? [{}, { Messages }] : [{ Messages }];
+    const lane = await laneAnswering(() => answers.shift() ?? {});
+    const wish = { most: 10, waitSeconds: 0, visibilitySeconds: 30 };
+    if (isLater)
+      expect(await lane.receive(wish, never)).toEqual({ kind: 'messages', messages: [] });
+    expect(await lane.receive(wish, never)).toMatchObject({
+      kind: 'failed',
+      failure: { message: 'Invalid MD5 checksum on messages: m-1' },
+    });
+  });
+});
+
+describe.each(twice)('a batch, %s', (_which, isLater) => {
   test('of deletes deletes', async () => {
-    const { user, lane, receive, queueUrl } = await setup();
+    const { user, lane, receive, queueUrl } = await setup(isLater);
     await user.sendAll(queueUrl, ['a', 'b', 'c']);
     const [a, b] = await receive();
     const answers = await lane.delete([a?.receiptHandle ?? '', b?.receiptHandle ?? '']);
@@ -183,13 +211,14 @@ describe('a batch', () => {
   });
 
   test('answers for each entry by itself, in order', async () => {
-    const lane = await laneAnswering({
+    const lane = await laneAnswering(() => ({
       Successful: [{ Id: '4' }, { Id: '0' }],
       Failed: [
         { Id: '2', SenderFault: false, Code: 'InternalError', Message: 'not now' },
         { Id: '1', SenderFault: true, Code: 'ReceiptHandleIsInvalid', Message: 'never' },
       ],
-    });
+    }));
+    if (isLater) await lane.delete(['z']);
     const answers = [
       { done: true },
       { done: false, final: true, cause: 'ReceiptHandleIsInvalid: never' },
@@ -204,14 +233,15 @@ describe('a batch', () => {
   });
 
   test('whose answer holds nothing may be tried again', async () => {
-    const lane = await laneAnswering({});
+    const lane = await laneAnswering(() => ({}));
+    if (isLater) await lane.delete(['z']);
     expect(await lane.delete(['a'])).toEqual([
       { done: false, final: false, cause: 'SQS gave no answer for it' },
     ]);
   });
 
   test('of visibility changes hides for longer, or gives back', async () => {
-    const { user, lane, receive, queueUrl } = await setup();
+    const { user, lane, receive, queueUrl } = await setup(isLater);
     await user.sendAll(queueUrl, ['a', 'b']);
     const [a, b] = await receive();
     const answers = await lane.changeVisibility([
@@ -228,7 +258,7 @@ describe('a batch', () => {
   });
 
   test('that does not reach SQS may be tried again, each entry of it', async () => {
-    const { queues, lane } = await setup();
+    const { queues, lane } = await setup(); // a connection that lives would be reset
     await queues.stop();
     const refusal = { done: false, final: false, cause: expect.stringMatching(/^ECONNREFUSED: ./) };
     expect(await lane.delete(['a', 'b'])).toEqual([refusal, refusal]);
@@ -236,7 +266,7 @@ describe('a batch', () => {
   });
 
   test('for a queue that is gone is not tried again', async () => {
-    const { sqs, queueUrl } = await setup();
+    const { sqs, queueUrl } = await setup(isLater);
     const gone: LaneQueue = createLaneQueue(sqs, {
       lane: 'alert',
       queueUrl: `${queueUrl}-gone`,
