@@ -20,10 +20,16 @@ export interface IntakePorts {
 export interface Intake {
   /** Resolves once a lane may receive ten more, or when stopping. */
   readonly room: (lane: Lane) => Promise<void>;
-  /** Whether what a lane holds is duplicates for the most part: one more message hardly needs a call. */
-  readonly isMerging: (lane: Lane) => boolean;
-  /** Keeps room for the ten that a receive may bring, until it is over. */
-  readonly reserve: (lane: Lane) => { readonly release: () => void };
+  /**
+   * Whether a lane without room may receive one message more. Amid duplicates it hardly needs a call;
+   * otherwise the lane then holds no more than its last poll could have brought. Its calls may be rare,
+   * for slots go to more urgent lanes first: without that bound it would hold ever more.
+   */
+  readonly mayGlance: (lane: Lane) => boolean;
+  /** What lies between two such glances, ms: they serve calls, and are no more frequent than calls. */
+  readonly glanceEveryMs: () => number;
+  /** Keeps room for the `most` messages that a receive may bring, until it is over. */
+  readonly reserve: (lane: Lane, most: number) => { readonly release: () => void };
   readonly take: (message: Message) => void;
   readonly held: () => readonly Message[];
   /** Resolves once nothing is held; what is taken meanwhile counts. */
@@ -42,6 +48,9 @@ const mostUpdates = 300;
 /** However few calls they need: messages that a lane holds at most. */
 const mostHeld = 2000;
 
+/** However high the rate: what lies between two glances at least, ms. */
+const shortestGlanceMs = 100;
+
 export function createIntake({ handle, load, rate, stopping }: IntakePorts): Intake {
   const held = new Map<Message, Promise<void>>();
   const inLane: Record<Lane, number> = { incident: 0, alert: 0, rotation: 0 };
@@ -49,11 +58,19 @@ export function createIntake({ handle, load, rate, stopping }: IntakePorts): Int
   const waiting = new Set<() => void>();
   stopping.addEventListener('abort', wake);
 
-  function hasRoom(lane: Lane): boolean {
-    return (
-      load(lane) + reserved[lane] < Math.min(mostUpdates, Math.ceil(rate() * prefetchSeconds)) &&
-      inLane[lane] + reserved[lane] < mostHeld
-    );
+  /** Whether a lane may receive while fewer than so many of its updates wait. */
+  function hasRoom(lane: Lane, updates: number): boolean {
+    return load(lane) + reserved[lane] < updates && inLane[lane] + reserved[lane] < mostHeld;
+  }
+
+  /** Updates that a lane holds in advance at the present pace. */
+  function prefetch(): number {
+    return Math.min(mostUpdates, Math.ceil(rate() * prefetchSeconds));
+  }
+
+  /** Whether what a lane holds is duplicates for the most part. */
+  function isMerging(lane: Lane): boolean {
+    return inLane[lane] > 2 * load(lane);
   }
 
   function wake(): void {
@@ -64,16 +81,17 @@ export function createIntake({ handle, load, rate, stopping }: IntakePorts): Int
 
   return {
     room: async (lane) => {
-      while (!stopping.aborted && !hasRoom(lane)) {
+      while (!stopping.aborted && !hasRoom(lane, prefetch())) {
         await new Promise<void>((resume) => waiting.add(resume));
       }
     },
-    isMerging: (lane) => inLane[lane] > 2 * load(lane) && inLane[lane] < mostHeld,
-    reserve: (lane) => {
-      reserved[lane] += mostPerBatch;
+    mayGlance: (lane) => hasRoom(lane, isMerging(lane) ? Infinity : prefetch() + mostPerBatch - 1),
+    glanceEveryMs: () => Math.max(shortestGlanceMs, 1000 / rate()),
+    reserve: (lane, most) => {
+      reserved[lane] += most;
       return {
         release: () => {
-          reserved[lane] -= mostPerBatch;
+          reserved[lane] -= most;
           wake();
         },
       };

@@ -11,7 +11,7 @@ import { backoffMs, type RetryPolicy } from './retry.ts';
 export interface PollPorts {
   readonly lane: Lane;
   readonly queue: Pick<LaneQueue, 'receive'>;
-  readonly intake: Pick<Intake, 'room' | 'isMerging' | 'reserve' | 'take'>;
+  readonly intake: Pick<Intake, 'room' | 'mayGlance' | 'glanceEveryMs' | 'reserve' | 'take'>;
   readonly log: Log;
   readonly clock: Clock;
   readonly random: Random;
@@ -31,13 +31,6 @@ export interface PollPorts {
 /** Polls at the same time, while each comes back with a full batch. */
 const mostPolls = 8;
 
-/**
- * Without room, and amid duplicates, one message is received in this time, ms. It hardly needs a call of
- * its own, and it shows SQS's time: a call covers what was sent before the newest time that we hold, so
- * while nothing is received, calls cover less and less of what is still in the queue.
- */
-const glanceEveryMs = 250;
-
 /** Queue errors are waited out for as long as they last. */
 const errorBackoff: RetryPolicy = { attempts: Infinity, baseMs: 1000, capMs: 30_000 };
 
@@ -49,7 +42,7 @@ export async function poll(ports: PollPorts): Promise<void> {
   let most = 1;
 
   async function pollOnce(): Promise<void> {
-    const reserved = intake.reserve(lane);
+    const reserved = intake.reserve(lane, mostPerBatch);
     const wish = { most: mostPerBatch, waitSeconds, visibilitySeconds };
     const received = await queue.receive(wish, abandon);
     if (received.kind === 'messages') {
@@ -70,11 +63,16 @@ export async function poll(ports: PollPorts): Promise<void> {
     enough.abort('there is room');
   }
 
+  /**
+   * Without room, one message at a time is received, for it shows SQS's time: a call covers what was sent
+   * before the newest time that we hold, so while nothing is received, calls cover less and less of what
+   * is still in the queue.
+   */
   async function glances(enough: AbortSignal): Promise<void> {
     for (;;) {
-      await clock.sleep(glanceEveryMs, enough);
+      await clock.sleep(intake.glanceEveryMs(), enough);
       if (enough.aborted || stopping.aborted) return;
-      if (polls.size > 0 || !intake.isMerging(lane)) continue;
+      if (polls.size > 0 || !intake.mayGlance(lane)) continue;
       const glance = glanceOnce().finally(() => polls.delete(glance));
       polls.add(glance);
       await glance;
@@ -82,8 +80,10 @@ export async function poll(ports: PollPorts): Promise<void> {
   }
 
   async function glanceOnce(): Promise<void> {
+    const reserved = intake.reserve(lane, 1);
     const received = await queue.receive({ most: 1, waitSeconds: 0, visibilitySeconds }, abandon);
     if (received.kind === 'messages') for (const message of received.messages) intake.take(message);
+    reserved.release();
   }
 
   while (!stopping.aborted) {

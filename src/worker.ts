@@ -104,7 +104,7 @@ function braked(intake: Intake, brake: Brake | undefined, stopping: AbortSignal)
         await intake.room(lane);
       } while (brake.holds(lane) && !stopping.aborted);
     },
-    isMerging: (lane) => !brake.holds(lane) && intake.isMerging(lane),
+    mayGlance: (lane) => !brake.holds(lane) && intake.mayGlance(lane),
   };
 }
 

@@ -87,31 +87,64 @@ describe('a lane', () => {
     const { hasRoom, take, intake } = setup();
     take(1990);
     expect(await hasRoom('rotation')).toBe(true);
-    intake.reserve('rotation');
+    intake.reserve('rotation', 10);
     expect(await hasRoom('rotation')).toBe(false);
   });
 
-  test('is merging while it holds more than two messages for each update, and may hold more', () => {
+  test('may glance until it holds as many updates as a poll could have brought', () => {
+    const { load, intake } = setup();
+    load.rotation = 38; // one less than the 29 that leave room, and ten
+    expect(intake.mayGlance('rotation')).toBe(true);
+    load.rotation = 39;
+    expect(intake.mayGlance('rotation')).toBe(false);
+  });
+
+  test('counts what a glance may bring as if it were there', () => {
+    const { load, intake } = setup();
+    load.rotation = 38;
+    const { release } = intake.reserve('rotation', 1);
+    expect(intake.mayGlance('rotation')).toBe(false);
+    release();
+    expect(intake.mayGlance('rotation')).toBe(true);
+  });
+
+  test('may glance beyond that while it holds more than two messages for each update', () => {
+    const { load, take, intake } = setup();
+    load.rotation = 40;
+    take(80);
+    expect(intake.mayGlance('rotation')).toBe(false);
+    take(1);
+    expect(intake.mayGlance('rotation')).toBe(true);
+  });
+
+  test('may not glance once it holds 2000 messages, however few calls they need', () => {
     const { load, take, intake } = setup();
     load.rotation = 1;
-    take(2);
-    expect(intake.isMerging('rotation')).toBe(false);
+    take(1999);
+    expect(intake.mayGlance('rotation')).toBe(true);
     take(1);
-    expect(intake.isMerging('rotation')).toBe(true);
-    take(1996);
-    expect(intake.isMerging('rotation')).toBe(true);
-    take(1);
-    expect(intake.isMerging('rotation')).toBe(false);
+    expect(intake.mayGlance('rotation')).toBe(false);
+  });
+
+  test.each([
+    [0.2, 5000],
+    [4, 250],
+    [10, 100],
+    [300, 100],
+  ])('of %d calls a second glances every %d ms at most', (rate, everyMs) => {
+    const { world, intake } = setup();
+    world.rate = rate;
+    expect(intake.glanceEveryMs()).toBe(everyMs);
   });
 
   test('counts what its polls may bring as if it were there', async () => {
     const { load, hasRoom, intake } = setup();
     load.rotation = 9;
-    const first = intake.reserve('rotation');
+    const first = intake.reserve('rotation', 10);
     expect(await hasRoom('rotation')).toBe(true);
-    const second = intake.reserve('rotation');
+    const second = intake.reserve('rotation', 10);
     expect(await hasRoom('rotation')).toBe(true);
-    intake.reserve('rotation');
+    intake.reserve('rotation', 10);
     expect(await hasRoom('rotation')).toBe(false);
     first.release();
     second.release();
@@ -121,7 +154,7 @@ describe('a lane', () => {
   test('that is full has room again once a poll brought nothing', async () => {
     const { load, intake } = setup();
     load.rotation = 20;
-    const { release } = intake.reserve('rotation');
+    const { release } = intake.reserve('rotation', 10);
     const room = intake.room('rotation');
     release();
     await room;

@@ -67,9 +67,62 @@ async function glancing() {
   for (let n = 0; n < 8; n++) await poll.answer(brought(10));
   poll.world.load = 35;
   while (poll.queue.underWay() > 0) await poll.answer(brought(10));
-  await poll.clock.advance(250);
+  await poll.clock.advance(100);
   expect(poll.queue.underWay()).toBe(1);
   return poll;
+}
+
+/** How long a receive takes, ms. */
+const receiveMs = 20;
+
+/**
+ * Ten minutes of a backlog without end in which each message needs a call. Of the calls, `rate` a second,
+ * the lane has `callsPerSecond`.
+ */
+async function workOff({
+  rate,
+  callsPerSecond,
+}: {
+  readonly rate: number;
+  readonly callsPerSecond: number;
+}) {
+  const clock = createVirtualClock();
+  const stopping = new AbortController();
+  const waiting: (() => void)[] = [];
+  const receivedAtMs: number[] = [];
+  let [calls, mostHeld] = [0, 0];
+  const intake = createIntake({
+    handle: () => new Promise((resolve) => (mostHeld = Math.max(mostHeld, waiting.push(resolve)))),
+    load: () => waiting.length,
+    rate: () => rate,
+    stopping: stopping.signal,
+  });
+  const polled = poll({
+    lane: 'rotation',
+    queue: {
+      receive: async ({ most }) => {
+        await clock.sleep(receiveMs);
+        receivedAtMs.push(clock.now());
+        return brought(most);
+      },
+    },
+    intake,
+    log: createFakeLog(),
+    clock,
+    random: () => 0.5,
+    waitSeconds: 5,
+    visibilitySeconds: 30,
+    stopping: stopping.signal,
+    abandon: stopping.signal,
+  });
+  while (clock.now() < 600_000) {
+    await clock.advance(1000 / callsPerSecond);
+    waiting.shift()?.();
+    calls++;
+  }
+  stopping.abort();
+  await clock.run(polled);
+  return { calls, mostHeld, receivedAtMs };
 }
 
 describe('a poll', () => {
@@ -136,13 +189,13 @@ describe('a poll', () => {
     expect(queue.underWay()).toBeGreaterThan(0);
   });
 
-  test('without room and amid duplicates glances at the queue, a message every 250 ms', async () => {
+  test('without room glances at the queue, a message every 100 ms', async () => {
     const { clock, queue, world, handled, answer } = await setup();
     for (let n = 0; n < 8; n++) await answer(brought(10));
-    world.load = 35; // of what is held, more than half shares an update
+    world.load = 35;
     while (queue.underWay() > 0) await answer(brought(10));
     expect(queue.underWay()).toBe(0);
-    await clock.advance(249);
+    await clock.advance(99);
     expect(queue.underWay()).toBe(0);
     await clock.advance(1);
     expect(queue.wish()).toEqual({ most: 1, waitSeconds: 0, visibilitySeconds: 30 });
@@ -151,7 +204,7 @@ describe('a poll', () => {
     const before = handled.length;
     await answer(brought(1));
     expect(handled).toHaveLength(before + 1);
-    await clock.advance(250);
+    await clock.advance(100);
     expect(queue.underWay()).toBe(1);
   });
 
@@ -159,7 +212,7 @@ describe('a poll', () => {
     const { clock, queue, handled, answer } = await glancing();
     const before = handled.length;
     await answer(unreachable);
-    await clock.advance(250);
+    await clock.advance(100);
     expect(queue.underWay()).toBe(1);
     await answer(brought(1));
     expect(handled).toHaveLength(before + 1);
@@ -177,13 +230,44 @@ describe('a poll', () => {
     expect([queue.underWay(), queue.begun()]).toEqual([underWay - 1, begun]);
   });
 
-  test('without room does not glance where what it holds needs calls', async () => {
+  test('without room does not glance where too much of what it holds needs calls', async () => {
     const { clock, queue, world, answer } = await setup();
-    world.load = 40;
+    world.load = 39;
     await answer(brought(10));
     await clock.advance(10_000);
     expect(queue.underWay()).toBe(0);
+    world.load = 38;
+    await clock.advance(100);
+    expect(queue.underWay()).toBe(1);
   });
+});
+
+describe('a backlog in which each message needs a call', () => {
+  test.each([0.2, 0.5, 3, 10, 50])(
+    'at %d calls a second is never out of sight for long, nor asked for more often than it is called for',
+    async (rate) => {
+      const { calls, receivedAtMs } = await workOff({ rate, callsPerSecond: rate });
+      const longestMs = Math.max(...receivedAtMs.map((at, n) => at - (receivedAtMs[n - 1] ?? 0)));
+      expect(longestMs).toBeLessThanOrEqual(2 * Math.max(100, 1000 / rate) + 2 * receiveMs);
+      expect(receivedAtMs.length).toBeLessThanOrEqual(calls + 10);
+    },
+  );
+
+  test.each([
+    { rate: 10, callsPerSecond: 10, most: 39 },
+    { rate: 10, callsPerSecond: 1, most: 39 }, // a more urgent lane has the other slots
+    { rate: 10, callsPerSecond: 0.1, most: 39 },
+    { rate: 3, callsPerSecond: 3, most: 18 },
+    { rate: 0.5, callsPerSecond: 0.5, most: 11 },
+    { rate: 0.5, callsPerSecond: 0.01, most: 11 },
+    { rate: 0.2, callsPerSecond: 0.01, most: 10 },
+  ])(
+    'at $rate calls a second, $callsPerSecond of them its own, holds $most at most: three seconds and a poll',
+    async ({ most, ...pace }) => {
+      const { mostHeld } = await workOff(pace);
+      expect(mostHeld).toBeLessThanOrEqual(most);
+    },
+  );
 });
 
 describe('a queue that cannot be read', () => {

@@ -67,6 +67,63 @@ async function setup({
   return { ...queues, clock, log, stop, receives, certificates, throttle, ended, working, arrive, pollEnds }; // prettier-ignore
 }
 
+/** How many calls a worker makes, at 10 a second, for 20 messages for each of 100 certificates. */
+async function callsForStorm({ sentAtMs }: { readonly sentAtMs: number }): Promise<number> {
+  const clock = createVirtualClock();
+  const queues = createFakeQueues();
+  const throttle = createFakeThrottle();
+  const stop = new AbortController();
+  const backlog = Array.from({ length: 2000 }, (_, n) => ({
+    messageId: `m${n}`,
+    body: bodyOf({ certificateId: certificateIdOf(n % 100) }),
+    sentAtMs,
+  }));
+  let calls = 0;
+  const working = work(
+    {
+      deployment,
+      queues: {
+        alert: {
+          ...queues.lane,
+          receive: async ({ most, waitSeconds }) => {
+            await clock.sleep(backlog.length > 0 ? 20 : waitSeconds * 1000);
+            const times = { firstReceivedAtMs: clock.now(), receivedAtMs: clock.now() };
+            const received = backlog.splice(0, most);
+            const messages = received.map((sent) =>
+              messageOf({ lane: 'alert', ...sent, ...times }),
+            );
+            return { kind: 'messages', messages };
+          },
+        },
+      },
+      deadLetters: queues.deadLetters,
+      certificates: {
+        update: async () => {
+          calls++;
+          await clock.sleep(60);
+          return updated;
+        },
+        describe: async () => failedAs('unavailable'),
+      },
+      ledger: createMemoryLedger(),
+      throttle: { ...throttle, rate: () => 10, stop: async () => undefined },
+      log: createFakeLog(),
+      clock,
+      random: () => 0.5,
+      ...alertPorts(),
+    },
+    20,
+    stop.signal,
+  );
+  while (queues.told.length < 2000) {
+    await clock.advance(100);
+    await throttle.fire();
+  }
+  stop.abort();
+  await clock.run(working);
+  return calls;
+}
+
 const first = { messageId: 'm1', receiptHandle: 'r1', body: bodyOf() };
 const second = {
   messageId: 'm2',
@@ -145,6 +202,17 @@ describe('the worker', () => {
         acknowledgementCause: 'delete: ReceiptHandleIsInvalid: old',
       },
     ]);
+  });
+});
+
+describe('a storm that was there before the worker', () => {
+  test('costs a call for each certificate', async () => {
+    expect(await callsForStorm({ sentAtMs: -1000 })).toBe(100);
+  });
+
+  test('costs another for those that were called while it was no second old, and hardly any more', async () => {
+    expect(await callsForStorm({ sentAtMs: -500 })).toBeLessThanOrEqual(105);
+    expect(await callsForStorm({ sentAtMs: 0 })).toBeLessThanOrEqual(110);
   });
 });
 
