@@ -1,5 +1,6 @@
-// What names more certificates than one message can hold in its time becomes one message for each. They
-// lie in the lane before their origin is deleted; if it happens twice, duplicates are merged.
+// What names more certificates than one message can hold in its time becomes one message for each, and so
+// does what the brake holds of a message whose rest is done. They lie in the lane before their origin is
+// deleted; if it happens twice, duplicates are merged.
 
 import type { Lane } from './lane.ts';
 import type { Outcome } from './outcome.ts';
@@ -20,12 +21,14 @@ const sideBySide = 5;
  * Makes a message of each request. It does not reject.
  *
  * @param stopping from its abort on nothing more is sent; what was is sent again when the origin returns
+ * @param why for the cause; default how many there are
  */
 export async function expand(
   requests: readonly Request[],
   lane: Lane,
   sendBack: SendBack,
   stopping: AbortSignal,
+  why = `${requests.length} certificates are named`,
 ): Promise<Outcome> {
   const batches = inBatches(requests);
   for (let at = 0; at < batches.length; at += sideBySide) {
@@ -42,13 +45,13 @@ export async function expand(
       return {
         kind: 'deferred',
         failureKind: 'unavailable',
-        cause: `${requests.length} certificates are named, and the ${lane} queue did not take a request for each: ${refused.cause}`,
+        cause: `${why}, and the ${lane} queue did not take a request for each: ${refused.cause}`,
       };
     }
   }
   return {
     kind: 'expanded',
-    cause: `${requests.length} certificates are named; a request for each has been sent to the ${lane} queue`,
+    cause: `${why}; a request for each has been sent to the ${lane} queue`,
   };
 }
 

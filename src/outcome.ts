@@ -61,16 +61,17 @@ export type PolicyRefusalKind =
 
 /**
  * The outcome of a whole message, of one or more requests: the one that decides what the queue is
- * told. What is still to be done keeps the message; a refusal is told before a success.
+ * told. What is still to be done keeps the message; a refusal is told before a success, and before that
+ * what is still to be done by requests of its own.
  */
 export function deciding(outcomes: readonly Outcome[]): Outcome | undefined {
   const order: readonly Outcome['kind'][] = [
     'deferred',
     'rejected',
+    'expanded',
     'applied',
     'unchanged',
     'covered',
-    'expanded',
     'ignored',
   ];
   return outcomes.toSorted((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind))[0];

@@ -117,13 +117,34 @@ export function createPipeline(ports: Ports): Pipeline {
     const requests = resolutions.flatMap((each) => each.requests);
     if (requests.length > mostPerMessage) {
       // The message comes back for the rest anyway, and each time would send all of these again.
-      if (ended.some(({ outcome }) => outcome.kind === 'deferred')) return ended;
+      if (ended.some(isDeferred)) return ended;
       return [...ended, { outcome: await expand(requests, message.lane, sendBack, stopping) }];
     }
-    const settled = requests.map(async (request): Promise<Settled> => {
-      return { request, outcome: await settle(request, message) };
-    });
-    return [...ended, ...(await Promise.all(settled))];
+    const settled = await Promise.all(
+      requests.map(async (request) => ({ request, outcome: await settle(request, message) })),
+    );
+    const held = settled.filter(isHeldBack);
+    const rest = [...ended, ...settled.filter((one) => !isHeldBack(one))];
+    return [...rest, ...(await sendHeldBack(held, rest, message.lane))];
+  }
+
+  /**
+   * What the brake holds of a message waits as requests of its own, once the rest is done. If it came
+   * back with the rest, which may need a call each time, that would take its room, each time.
+   */
+  async function sendHeldBack(
+    held: readonly HeldBack[],
+    rest: readonly Settled[],
+    lane: Lane,
+  ): Promise<readonly Settled[]> {
+    const [first] = held;
+    // What is held as a whole takes nobody's room; such is a request of its own, so none is sent twice.
+    // And what comes back for something else anyway would send all of these again each time.
+    if (first === undefined || rest.length === 0 || rest.some(isDeferred)) return held;
+    const requests = held.map(({ request }) => request);
+    const why = `${held.length} of ${held.length + rest.length} certificates are held back, for ${first.outcome.cause}`;
+    const outcome = await expand(requests, lane, sendBack, stopping, why);
+    return requests.map((request) => ({ request, outcome }));
   }
 
   async function settle(request: Request, message: Message): Promise<Outcome> {
@@ -152,6 +173,23 @@ export function createPipeline(ports: Ports): Pipeline {
   }
 
   return { handle, load: (lane) => dispatcher.load(lane) + resolving[lane] };
+}
+
+/** A request that the brake holds. */
+interface HeldBack {
+  readonly request: Request;
+  readonly outcome: Extract<Outcome, { readonly kind: 'deferred' }>;
+}
+
+function isHeldBack(settled: {
+  readonly request: Request;
+  readonly outcome: Outcome;
+}): settled is HeldBack {
+  return settled.outcome.kind === 'deferred' && settled.outcome.failureKind === 'brake';
+}
+
+function isDeferred({ outcome }: Settled): boolean {
+  return outcome.kind === 'deferred';
 }
 
 function notCarried(bug: unknown): Carried {

@@ -1,7 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { Acknowledgement } from '../src/acknowledgement.ts';
+import type { Brake } from '../src/brake.ts';
 import type { FailureKind } from '../src/call.ts';
+import type { SendBack } from '../src/expansion.ts';
 import { createMemoryLedger } from '../src/ledger.ts';
 import type { Message } from '../src/message.ts';
 import { createPipeline, type Ports } from '../src/pipeline.ts';
@@ -332,6 +334,174 @@ describe('what is held', () => {
     await receive({ messageId: 'b', sentAtMs: 9_000 });
     expect(log.lines.map(({ messageId }) => messageId)).toEqual(['gone', 'a']);
     expect(await throttle.fire()).toBe(true);
+  });
+});
+
+describe('a message that the brake holds in part', () => {
+  const stay = { cause: 'the alert lane has reached its ceiling' };
+
+  /** Lets so many certificates go, and those again. */
+  function brakeAfter(room: number): Brake {
+    const gone = new Set<string>();
+    return {
+      limits: () => true,
+      holds: () => false,
+      stays: () => undefined,
+      released: async () => {},
+      admit: async (_lane, certificateId) => {
+        if (gone.size < room) gone.add(certificateId);
+        return gone.has(certificateId) ? undefined : stay;
+      },
+    };
+  }
+
+  /** A thing that has three certificates, in a lane with room for so many. */
+  function setupThing(room: number, ports: Partial<Ports> = {}) {
+    const principals = [0, 1, 2].map(
+      (n) => `arn:aws:iot:eu-central-1:123456789012:cert/${certificateIdOf(n)}`,
+    );
+    const { directory } = alertPorts();
+    const bodies: string[] = [];
+    const sendBack: SendBack = async (lane, batch) => {
+      expect(lane).toBe('alert');
+      bodies.push(...batch);
+      return batch.map(() => ({ done: true }));
+    };
+    const world = setup({
+      brake: brakeAfter(room),
+      directory: {
+        ...directory,
+        thingPrincipals: async () => ({ kind: 'page', items: principals }),
+      },
+      sendBack,
+      ...ports,
+    });
+    const body = JSON.stringify({ thingName: 'pump-7', newStatus: 'INACTIVE', requestId: 'r-1' });
+    return {
+      ...world,
+      bodies,
+      receive: async (fields: Partial<Message> = {}) =>
+        world.receive({ messageId: 'm', lane: 'alert', body, ...fields }),
+      fireAll: async () => {
+        while (await world.throttle.fire());
+      },
+    };
+  }
+
+  const ofNumber = (n: number): object => ({
+    certificateId: certificateIdOf(n),
+    newStatus: 'INACTIVE',
+    requestId: 'r-1',
+    thingName: 'pump-7',
+  });
+  const cause =
+    '2 of 3 certificates are held back, for the alert lane has reached its ceiling; a request for each has been sent to the alert queue';
+
+  test('ends, and what is held waits as requests of its own', async () => {
+    const { receive, fireAll, certificates, acknowledged, bodies, log } = setupThing(1);
+    await receive();
+    await fireAll();
+    await certificates.answer(updated);
+    expect(bodies.map((body) => JSON.parse(body) as unknown)).toEqual([ofNumber(1), ofNumber(2)]);
+    expect(acknowledged).toEqual({ m: { kind: 'delete' } });
+    expect(log.lines).toMatchObject([
+      {
+        level: 'info',
+        outcome: 'expanded',
+        requests: [
+          { ...ofNumber(0), outcome: 'applied' },
+          { ...ofNumber(1), outcome: 'expanded', cause },
+          { ...ofNumber(2), outcome: 'expanded', cause },
+        ],
+      },
+    ]);
+  });
+
+  test('and what has been sent back is never sent again, however often it comes', async () => {
+    const { receive, fireAll, certificates, acknowledged, bodies, log } = setupThing(1);
+    await receive();
+    await fireAll();
+    await certificates.answer(updated);
+    const [body = ''] = bodies;
+    for (const receiveCount of [1, 2, 3]) {
+      await receive({ messageId: 'own', body, receiveCount });
+      await fireAll();
+    }
+    expect(acknowledged['own']).toMatchObject({ kind: 'retry' });
+    expect(log.lines.at(-1)).toMatchObject({ ...ofNumber(1), failureKind: 'brake' });
+    expect(bodies).toHaveLength(2);
+  });
+
+  test('ends where the rest is somebody else’s doing by now, or cannot be done', async () => {
+    const { receive, fireAll, certificates, acknowledged, bodies } = setupThing(2);
+    await receive();
+    await fireAll();
+    await certificates.answer(failedAs('state-conflict'));
+    await certificates.answer(failedAs('not-found'));
+    await certificates.answer(describedAs('REVOKED'));
+    expect(bodies.map((body) => JSON.parse(body) as unknown)).toEqual([ofNumber(2)]);
+    expect(acknowledged['m']).toMatchObject({ kind: 'dead-letter', failureKind: 'not-found' });
+  });
+
+  test('stays where the queue does not take all that is held', async () => {
+    const { receive, fireAll, certificates, acknowledged, log } = setupThing(1, {
+      sendBack: async () => [{ done: true }, { done: false, final: false, cause: 'not now' }],
+    });
+    await receive();
+    await fireAll();
+    await certificates.answer(updated);
+    const notSent = {
+      outcome: 'deferred',
+      cause:
+        '2 of 3 certificates are held back, for the alert lane has reached its ceiling, and the alert queue did not take a request for each: not now',
+    };
+    expect(acknowledged['m']).toMatchObject({ kind: 'retry' });
+    expect(log.lines).toMatchObject([
+      {
+        level: 'warn',
+        outcome: 'deferred',
+        failureKind: 'unavailable',
+        requests: [{ outcome: 'applied' }, notSent, notSent],
+      },
+    ]);
+  });
+
+  test('stays where it has to come back for something else, too', async () => {
+    const { receive, fireAll, certificates, acknowledged, bodies, log } = setupThing(1);
+    await receive();
+    await fireAll();
+    await certificates.answer(failedAs('unauthorized'));
+    expect(acknowledged['m']).toMatchObject({ kind: 'retry' });
+    expect(log.lines).toMatchObject([{ outcome: 'deferred', failureKind: 'unauthorized' }]);
+    expect(bodies).toEqual([]);
+  });
+
+  test('stays as it is at a stop', async () => {
+    const { receive, fireAll, certificates, stop, acknowledged, bodies } = setupThing(1);
+    await receive();
+    await fireAll();
+    stop.abort('SIGTERM');
+    await certificates.answer(updated);
+    expect(acknowledged['m']).toEqual({ kind: 'retry', afterSeconds: 0 });
+    expect(bodies).toEqual([]);
+  });
+
+  test('stays whole while all of it is held: it takes nobody’s room', async () => {
+    const { receive, fireAll, acknowledged, bodies, log } = setupThing(0);
+    await receive();
+    await fireAll();
+    expect(acknowledged['m']).toMatchObject({ kind: 'retry' });
+    expect(log.lines).toMatchObject([{ level: 'info', failureKind: 'brake' }]);
+    expect(bodies).toEqual([]);
+  });
+
+  test('stays in a lane that runs dry', async () => {
+    const dryRun = { lanes: new Set(['alert'] as const), brake: brakeAfter(1) };
+    const { receive, acknowledged, bodies, log } = setupThing(1, { dryRun });
+    await receive();
+    expect(acknowledged['m']).toEqual({ kind: 'retry', afterSeconds: 3600 });
+    expect(log.lines).toMatchObject([{ failureKind: 'dry-run' }]);
+    expect(bodies).toEqual([]);
   });
 });
 

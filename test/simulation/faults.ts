@@ -458,8 +458,8 @@ export const plantedFaults: readonly PlantedFault[] = [
   {
     name: 'one success settles a message',
     file: 'outcome.ts',
-    replace: "    'deferred',\n    'rejected',\n    'applied',",
-    by: "    'applied',\n    'deferred',\n    'rejected',",
+    replace: "    'deferred',\n    'rejected',\n    'expanded',\n    'applied',",
+    by: "    'applied',\n    'deferred',\n    'rejected',\n    'expanded',",
     breaks: 'aMessageWaitsForAll',
     within: 200,
   },
