@@ -239,6 +239,29 @@ export function expansionsLoseNothing(facts: Facts): readonly Found[] {
   return forgottenIn(facts).flatMap(({ found, isExpanded }) => (isExpanded ? [found] : []));
 }
 
+/**
+ * A process sends a certificate's request back no more often than it was handed messages that name several,
+ * and this one among them: what it has made itself is not made again.
+ */
+export function expansionsDoNotMultiply({ of, deliveriesTo, members }: Facts): readonly Found[] {
+  const sent = new Map<string, number>();
+  return of('sent back').flatMap(({ at, process, ask }): readonly Found[] => {
+    if (ask === undefined) return [];
+    const { certificateId } = ask;
+    const times = (sent.get(`${process} ${certificateId}`) ?? 0) + 1;
+    sent.set(`${process} ${certificateId}`, times);
+    const named = (deliveriesTo.get(process) ?? []).filter(
+      (delivery) =>
+        delivery.at < at &&
+        delivery.wish.wide !== undefined &&
+        names(delivery, certificateId, at, members),
+    );
+    return times > named.length
+      ? [[at, `${process} sends ${certificateId} back ${times} times, and was told of it ${named.length} times`]] // prettier-ignore
+      : [];
+  });
+}
+
 interface Forgotten {
   readonly found: Found;
   readonly isExpanded: boolean;

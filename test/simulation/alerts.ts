@@ -27,10 +27,7 @@ export interface AlertRules {
   /** Whether processes count together, in a table; else each has its part. */
   readonly sharesBrake: boolean;
   readonly dryRun: readonly Lane[];
-  /**
-   * Whether held lanes are left to drain by and by; else a person lets them go. No message names several
-   * certificates then: one that names more than the ceiling may wait for a person (PROMISES.md).
-   */
+  /** Whether held lanes are left to drain by and by; else a person lets them go. */
   readonly waitsOut: boolean;
 }
 
@@ -74,10 +71,10 @@ export function alertRulesOf(chance: Random, certificates: number, processes: nu
   const waitsOut = certificates <= 4 && chance() < 0.3;
   const ceiling = waitsOut ? whole(chance, 1, 2) : oneOf(chance, [1, 2, 2, 3, 5]);
   const hasRoom = sharesBrake || ceiling >= processes;
-  const things = waitsOut ? certificates : whole(chance, 1, Math.min(certificates + 1, 6));
+  const things = whole(chance, 1, Math.min(certificates + 1, 6));
   const attached = Array.from({ length: certificates }, (_, certificate) =>
-    Array.from({ length: waitsOut ? 1 : oneOf(chance, [0, 1, 1, 1, 1, 2, 3]) }, () => {
-      return [waitsOut ? certificate : whole(chance, 0, things - 1), certificate] as const;
+    Array.from({ length: oneOf(chance, [0, 1, 1, 1, 1, 2, 3]) }, () => {
+      return [whole(chance, 0, things - 1), certificate] as const;
     }),
   ).flat();
   const some = (most: number): readonly number[] =>

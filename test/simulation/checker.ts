@@ -5,6 +5,7 @@ import { lanes, type Lane } from '../../src/lane.ts';
 import {
   aMessageWaitsForAll,
   dryRunsCallNothing,
+  expansionsDoNotMultiply,
   expansionsLoseNothing,
   isRefusedByPolicy,
   names,
@@ -71,6 +72,7 @@ export const promises: Readonly<Record<string, (facts: Facts) => readonly Found[
   dryRunsCallNothing,
   aMessageWaitsForAll,
   expansionsLoseNothing,
+  expansionsDoNotMultiply,
 };
 
 // Promises 1 and 2: nothing is lost, nothing is swallowed.

@@ -277,7 +277,7 @@ function withAlerts(
   steps: readonly Step[],
   chance: Random,
   { certificates }: Rules,
-  { things, ceilings, sharesBrake, waitsOut }: AlertRules,
+  { things, ceilings, sharesBrake }: AlertRules,
 ): readonly Step[] {
   const [alerting, moving, troubled] = [
     oneOf(chance, [0.3, 0.6, 0.9]),
@@ -287,7 +287,7 @@ function withAlerts(
   const mine = alertTroubles.filter(() => chance() < 0.4);
   const isLarge = certificates > 10;
   const forms = alertForms.filter((form) =>
-    form === 'audit' ? isLarge || (chance() < 0.6 && !waitsOut) : chance() < 0.6,
+    form === 'audit' ? isLarge || chance() < 0.6 : chance() < 0.6,
   );
   const certificate = (): number =>
     chance() < 0.4 ? 0 : whole(chance, 0, Math.max(0, certificates - 1));
@@ -321,7 +321,7 @@ function withAlerts(
       const forMs = oneOf(chance, [300, 3000, 30_000]);
       return { does: 'lift', afterMs, lane: 'alert', forMs };
     }
-    if (chance() < moving && !waitsOut) {
+    if (chance() < moving) {
       if (chance() < 0.2) return { does: 'suppress', afterMs, certificate: certificate() };
       const isIn = chance() < 0.6;
       return { does: 'attach', afterMs, thing: thing(), certificate: certificate(), isIn };
