@@ -251,7 +251,9 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
     settle,
     covered: (request, message) => {
       const decision = decide(request, message, ledger, undefined);
-      return decision.kind === 'covered' ? coverWith(decision.proof, request, message) : undefined;
+      return decision.kind === 'covered'
+        ? coverWith(decision.proof, request, message).catch(deferredByBug)
+        : undefined;
     },
     load: (lane) => loads[lane],
   };

@@ -107,25 +107,48 @@ export function createPipeline(ports: Ports): Pipeline {
     intents: readonly Intent[],
     message: Message,
   ): Promise<readonly Settled[]> {
-    const resolutions = await counted(message.lane, async () =>
-      Promise.all(intents.map((intent) => resolve(intent, message, resolution))),
+    // Until the dispatcher counts them: who asks in between must not find the lane empty.
+    const { ended, requests, begun } = await counted(message.lane, async () =>
+      begin(intents, message),
     );
-    const ended = resolutions.flatMap(({ outcome }, at): readonly Settled[] => {
-      const intent = intents[at];
-      return outcome === undefined ? [] : [{ ...(intent && { request: intent }), outcome }];
-    });
-    const requests = resolutions.flatMap((each) => each.requests);
     if (requests.length > mostPerMessage) {
       // The message comes back for the rest anyway, and each time would send all of these again.
       if (ended.some(isDeferred)) return ended;
       return [...ended, { outcome: await expand(requests, message.lane, sendBack, stopping) }];
     }
     const settled = await Promise.all(
-      requests.map(async (request) => ({ request, outcome: await settle(request, message) })),
+      begun.map(async ({ request, outcome }) => ({ request, outcome: await outcome })),
     );
     const held = settled.filter(isHeldBack);
     const rest = [...ended, ...settled.filter((one) => !isHeldBack(one))];
     return [...rest, ...(await sendHeldBack(held, rest, message.lane))];
+  }
+
+  /** Finds out what is asked for, and sets about it unless it is too much for one message. */
+  async function begin(intents: readonly Intent[], message: Message): Promise<Begun> {
+    const resolutions = await Promise.all(
+      intents.map((intent) => resolve(intent, message, resolution)),
+    );
+    const ended = resolutions.flatMap(({ outcome }, at): readonly Settled[] => {
+      const intent = intents[at];
+      return outcome === undefined ? [] : [{ ...(intent && { request: intent }), outcome }];
+    });
+    const requests = resolutions.flatMap((each) => each.requests);
+    if (requests.length > mostPerMessage) return { ended, requests, begun: [] };
+    const begun = await Promise.all(requests.map((request) => beginOne(request, message)));
+    return { ended, requests, begun };
+  }
+
+  async function beginOne(request: Request, message: Message): Promise<BegunRequest> {
+    const covered = dispatcher.covered(request, message);
+    if (covered !== undefined) return { request, outcome: covered };
+    const objection = await objectionOf(request, message, resolution);
+    if (objection !== undefined) return { request, outcome: Promise.resolve(objection) };
+    const isDry = dryRun.lanes.has(message.lane);
+    const outcome = isDry
+      ? settleDry(request, message.lane).catch(deferredByBug)
+      : dispatcher.settle(request, message);
+    return { request, outcome };
   }
 
   /**
@@ -147,15 +170,6 @@ export function createPipeline(ports: Ports): Pipeline {
     return requests.map((request) => ({ request, outcome }));
   }
 
-  async function settle(request: Request, message: Message): Promise<Outcome> {
-    const { lane } = message;
-    const covered = dispatcher.covered(request, message);
-    if (covered !== undefined) return covered;
-    const objection = await counted(lane, async () => objectionOf(request, message, resolution));
-    if (objection !== undefined) return objection;
-    return dryRun.lanes.has(lane) ? settleDry(request, lane) : dispatcher.settle(request, message);
-  }
-
   /** All but the call: the message stays, for the real run. */
   async function settleDry({ certificateId, newStatus }: Request, lane: Lane): Promise<Outcome> {
     const stay = await dryRun.brake?.admit(lane, certificateId);
@@ -173,6 +187,21 @@ export function createPipeline(ports: Ports): Pipeline {
   }
 
   return { handle, load: (lane) => dispatcher.load(lane) + resolving[lane] };
+}
+
+/** What a message asks for, under way. */
+interface Begun {
+  /** What came to nothing that could be asked of AWS. */
+  readonly ended: readonly Settled[];
+  readonly requests: readonly Request[];
+  /** The requests, or none of them if they are too many. */
+  readonly begun: readonly BegunRequest[];
+}
+
+interface BegunRequest {
+  readonly request: Request;
+  /** It does not reject. */
+  readonly outcome: Promise<Outcome>;
 }
 
 /** A request that the brake holds. */

@@ -417,8 +417,8 @@ export const plantedFaults: readonly PlantedFault[] = [
   {
     name: 'a dry run calls',
     file: 'pipeline.ts',
-    replace: 'dryRun.lanes.has(lane) ?',
-    by: "dryRun.lanes.has(lane) && lane !== 'alert' ?",
+    replace: 'dryRun.lanes.has(message.lane);',
+    by: "dryRun.lanes.has(message.lane) && message.lane !== 'alert';",
     breaks: 'dryRunsCallNothing',
     within: 100,
   },
