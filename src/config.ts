@@ -1,7 +1,7 @@
 // The environment, parsed once. Every problem is told at once and by the variable's name; nothing is
 // guessed where a wrong guess would be dangerous.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { ceilingVariable, type Ceilings } from './brake.ts';
 import { lanes, type Lane } from './lane.ts';
 import { quote } from './quote.ts';

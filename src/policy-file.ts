@@ -1,7 +1,7 @@
 // POLICY_FILE: JSON that says what differs from the default policy. Every problem is told at once, and
 // by its place; nothing is guessed, and nothing that is not understood is passed over.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { arnPattern, idPattern } from './certificate.ts';
 import { alertFormats } from './intent.ts';
 import type { Lane } from './lane.ts';

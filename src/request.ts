@@ -1,7 +1,7 @@
 // A request: this certificate, this status, asked by whom, why. One zod schema is the single
 // definition: it validates a body, types it, and publishes request.schema.json (`npm run schema`).
 
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   arnForm,
   arnPattern,

@@ -1,7 +1,7 @@
 // Lays a shape over what a body holds, and says what does not fit in the words of a dead letter:
 // which field, what it held, what would be right.
 
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { quote } from './quote.ts';
 import type { Refusal, RefusalKind } from './request.ts';
 

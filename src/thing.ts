@@ -1,6 +1,6 @@
 // How a thing is named.
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 /**
  * AWS service model, ThingName. Device Defender may also name an unregistered client id, in any

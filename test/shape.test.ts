@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import { fit, isObject, present, refused } from '../src/shape.ts';
 
 const shape = z.object({

@@ -2,7 +2,7 @@
 // they are has to be asked for (ListAuditFindings), so each check becomes one intent of its own.
 // Source: AWS docs "How to perform audits", section "Notifications", with its JSON schema.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Wrapped } from '../envelope.ts';
 import type { Intent, Reading } from '../intent.ts';
 import { foreign } from '../place.ts';

@@ -1,7 +1,7 @@
 // AWS IoT Device Defender Detect: a device behaves as its security profile says it never would.
 // Sources: AWS docs "ViolationEvent" (IoT API reference) and the Device Defender developer guide.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Wrapped } from '../envelope.ts';
 import type { Reading } from '../intent.ts';
 import type { Deployment } from '../request.ts';

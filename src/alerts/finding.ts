@@ -2,7 +2,7 @@
 // Sources: AWS docs "ASFF", and "Integration with AWS Security Hub" in the Device Defender guide,
 // which shows an audit finding, an audit's check summary and a Detect violation.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Intent, Origin, Reading, Target } from '../intent.ts';
 import { foreign } from '../place.ts';
 import { quote } from '../quote.ts';

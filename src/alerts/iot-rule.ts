@@ -3,7 +3,7 @@
 // is left to that format: a misspelt "newStatus" must lead to a dead letter, never to a deactivation.
 // Sources: AWS docs "Lifecycle events" and "principal()" (IoT SQL reference).
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { idForm, idPattern, idProblem } from '../certificate.ts';
 import type { Wrapped } from '../envelope.ts';
 import type { Intent, Reading } from '../intent.ts';

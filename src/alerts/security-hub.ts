@@ -2,7 +2,7 @@
 // when a person has chosen a custom action for some.
 // Source: AWS docs "EventBridge event formats for Security Hub".
 
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Wrapped } from '../envelope.ts';
 import type { Intent, Reading } from '../intent.ts';
 import { quote } from '../quote.ts';

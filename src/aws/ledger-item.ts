@@ -3,7 +3,7 @@
 // stands in items of their own. Only what reads back exactly as we write it can cover anything.
 
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Asked, CoveredEntry, LedgerEntry } from '../ledger-entry.ts';
 import type { Proof } from '../ledger.ts';
 import type { Deployment } from '../request.ts';

@@ -1,6 +1,6 @@
 // The common pace as it lies in Redis: JSON, with its times by Redis's clock.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Pace, PaceLimits } from '../pace.ts';
 
 /** JSON knows no infinity. */

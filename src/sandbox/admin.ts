@@ -1,7 +1,7 @@
 // The sandbox's own HTTP surface, for a person with curl in another terminal. Not AWS's.
 
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import { z } from 'zod';
+import * as z from 'zod';
 import { auditSchema, enterAudit } from './audit-operations.ts';
 import type { CallLog } from './call-log.ts';
 import { faultSchema, type Fault } from './fault.ts';

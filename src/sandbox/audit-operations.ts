@@ -2,7 +2,7 @@
 // would have found.
 
 import { randomUUID } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ok, refuse, type Answer } from './answer.ts';
 import { refuseInvalid } from './constraint.ts';
 import { pageOf } from './page.ts';

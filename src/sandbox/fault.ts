@@ -1,6 +1,6 @@
 // Faults to inject: what can go wrong between a client and AWS IoT, on demand and countable.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { isExceptionName } from './answer.ts';
 import { operationNames, type Operation } from './operation.ts';
 
