@@ -1,9 +1,8 @@
-// The ledger that processes share, from the configuration.
+// The ledger that processes share. Only loaded where there is one.
 
 import { checkTable, createDynamoClient, createLedgerTable } from '../aws/ledger-table.ts';
 import { createBrakeTable } from '../aws/brake-table.ts';
 import { createSharedBrakeStore, type BrakeStore } from '../brake-store.ts';
-import type { Config } from '../config.ts';
 import type { Log } from '../event.ts';
 import type { Deployment } from '../request.ts';
 import { createSharedLedger, type SharedLedger } from '../shared-ledger.ts';
@@ -17,13 +16,8 @@ export interface OpenLedger {
   readonly problems: () => Promise<readonly string[]>;
 }
 
-/** Undefined where LEDGER_TABLE names none. */
-export function openLedger(
-  { ledgerTable: table }: Config,
-  deployment: Deployment,
-  log: Log,
-): OpenLedger | undefined {
-  if (table === undefined) return undefined;
+/** @param table its name or ARN */
+export function openLedgerTable(table: string, deployment: Deployment, log: Log): OpenLedger {
   const client = createDynamoClient();
   const ledger = createSharedLedger({
     table: createLedgerTable(client, { table, deployment, wallClock: Date.now }),

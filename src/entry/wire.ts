@@ -2,7 +2,6 @@
 
 import { randomUUID } from 'node:crypto';
 import type { SQSClient } from '@aws-sdk/client-sqs';
-import { askAccountId } from '../aws/account.ts';
 import { createCertificates, slowestAttemptMs, slowestCallMs } from '../aws/certificates.ts';
 import {
   createDeadLetterQueue,
@@ -17,14 +16,14 @@ import type { Log } from '../event.ts';
 import { lanes, type Lane } from '../lane.ts';
 import { createMemoryLedger } from '../ledger.ts';
 import type { LaneQueue } from '../queue.ts';
-import { createRedisQuota, type RedisQuota } from '../redis/quota.ts';
+import type { RedisQuota } from '../redis/quota.ts';
 import type { Deployment } from '../request.ts';
 import { createThrottle } from '../throttle.ts';
 import type { WorkerPorts } from '../worker.ts';
 import { systemClock } from './clock.ts';
 import { createLog } from './log.ts';
 import { openAlerts, openBrake, openPolicy } from './open-alerts.ts';
-import { openLedger } from './open-ledger.ts';
+import type { OpenLedger } from './open-ledger.ts';
 
 export interface Wired {
   readonly config: Config;
@@ -78,8 +77,8 @@ export async function wire(onLogLoss: (error: Error) => void): Promise<Wired> {
     accountId: config.accountId ?? (await accountId()),
     region: config.region,
   };
-  const quota = openQuota(config, deployment, log);
-  const shared = openLedger(config, deployment, log);
+  const quota = await openQuota(config, deployment, log);
+  const shared = await openLedger(config, deployment, log);
   const ledgerProblems = async (): Promise<readonly string[]> => (await shared?.problems()) ?? [];
   const brakes = shared?.brakeStore ?? createMemoryBrakeStore(1 / config.processes);
   const ports: WorkerPorts = {
@@ -114,13 +113,17 @@ export async function wire(onLogLoss: (error: Error) => void): Promise<Wired> {
   };
 }
 
+// What most deployments do not use is loaded where the environment asks for it: it would cost every
+// start of a container its time, and every process its memory.
+
 /** The quota that processes share, if they share one. */
-function openQuota(
+async function openQuota(
   { redisUrl, processes }: Config,
   { accountId, region }: Deployment,
   log: Log,
-): RedisQuota | undefined {
+): Promise<RedisQuota | undefined> {
   if (redisUrl === undefined) return undefined;
+  const { createRedisQuota } = await import('../redis/quota.ts');
   return createRedisQuota({
     url: redisUrl,
     name: `${accountId}/${region}`,
@@ -129,6 +132,17 @@ function openQuota(
     log,
     clock: systemClock,
   });
+}
+
+/** The ledger that processes share, if they share one. */
+async function openLedger(
+  { ledgerTable }: Config,
+  deployment: Deployment,
+  log: Log,
+): Promise<OpenLedger | undefined> {
+  if (ledgerTable === undefined) return undefined;
+  const { openLedgerTable } = await import('./open-ledger.ts');
+  return openLedgerTable(ledgerTable, deployment, log);
 }
 
 async function problemsWith(
@@ -154,6 +168,7 @@ function problem(name: string, cause: string | undefined): readonly string[] {
 }
 
 async function accountId(): Promise<string> {
+  const { askAccountId } = await import('../aws/account.ts');
   try {
     return await askAccountId();
   } catch (error) {
