@@ -42,8 +42,13 @@ export interface Config {
 
 export type ConfigReading =
   | { readonly kind: 'config'; readonly config: Config }
-  /** One sentence a problem; each starts with the variable's name. */
-  | { readonly kind: 'problems'; readonly problems: readonly string[] };
+  | {
+      readonly kind: 'problems';
+      /** One sentence a problem; each starts with the variable's name. */
+      readonly problems: readonly string[];
+      /** As in `Config`: what is wrong with that file is told beside these. */
+      readonly policyFile?: string;
+    };
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -153,7 +158,6 @@ const schema = z.object({
   INCIDENT_CEILING_PER_HOUR: ceiling.optional(),
   ALERT_CEILING_PER_HOUR: ceiling.prefault(defaultAlertCeiling),
   ROTATION_CEILING_PER_HOUR: ceiling.optional(),
-  POLICY_FILE: z.string().optional(),
   LOG_LEVEL: z
     .enum(logLevels, { error: `one of ${logLevels.join(', ')} is expected` })
     .default('info'),
@@ -184,6 +188,9 @@ function canDecode(text: string): boolean {
  */
 export function readConfig(environment: Environment, region: string | undefined): ConfigReading {
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
+  // Any text may be a path, so the file can be looked into whatever else is wrong.
+  const policyFile = given['POLICY_FILE'];
+  const policy = policyFile === undefined ? {} : { policyFile };
   const parsed = schema.safeParse(given);
   const callsPerSecond = parsed.success ? paceOf(parsed.data) : leastRate;
   const problems = [
@@ -202,7 +209,7 @@ export function readConfig(environment: Environment, region: string | undefined)
       : []),
   ];
   if (!parsed.success || region === undefined || problems.length > 0) {
-    return { kind: 'problems', problems };
+    return { kind: 'problems', problems, ...policy };
   }
   const { AWS_ACCOUNT_ID: accountId, ...env } = parsed.data;
   const config: Config = {
@@ -221,7 +228,7 @@ export function readConfig(environment: Environment, region: string | undefined)
     ...(env.LEDGER_TABLE !== undefined && { ledgerTable: env.LEDGER_TABLE }),
     dryRun: new Set(env.DRY_RUN),
     ceilings: Object.freeze(ceilingsOf(env)),
-    ...(env.POLICY_FILE !== undefined && { policyFile: env.POLICY_FILE }),
+    ...policy,
     processes: env.MAXIMUM_CONCURRENCY,
     logLevel: env.LOG_LEVEL,
     stopTimeoutSeconds: env.STOP_TIMEOUT_SECONDS,

@@ -78,6 +78,14 @@ describe('a configuration', () => {
     });
   });
 
+  test('names the policy’s file whatever is wrong with the rest', () => {
+    const environment = { POLICY_FILE: 'infra/policy.json', QUOTA_SHARE: '2' };
+    expect(readConfig(environment, region)).toMatchObject({
+      kind: 'problems',
+      policyFile: 'infra/policy.json',
+    });
+  });
+
   test('is frozen, all of it', () => {
     const config = configOf({});
     expect(Object.isFrozen(config)).toBe(true);

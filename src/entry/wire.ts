@@ -56,7 +56,8 @@ export async function wire(onLogLoss: (error: Error) => void): Promise<Wired> {
   // whatever else is wrong.
   const region = await sqs.config.region().catch(() => undefined);
   const reading = readConfig(process.env, region);
-  const policy = openPolicy(process.env['POLICY_FILE'] || undefined);
+  const { policyFile } = reading.kind === 'config' ? reading.config : reading;
+  const policy = openPolicy(policyFile);
   const problems = [reading, policy].flatMap((each) =>
     each.kind === 'problems' ? each.problems : [],
   );

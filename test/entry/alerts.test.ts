@@ -168,11 +168,13 @@ describe('a worker', () => {
     expect(iot.status(pump)).toBe('INACTIVE');
   });
 
-  test('says what is wrong with its policy, and does not start', async () => {
+  test('says what is wrong with its policy, beside all else, and does not start', async () => {
     const { sandbox, policyFile } = await setup();
     const POLICY_FILE = await policyFile({ protect: { things: ['gateway-*'] } });
-    const child = startChild('src/entry/worker.ts', { ...sandbox.environment, POLICY_FILE });
+    const environment = { ...sandbox.environment, POLICY_FILE, QUOTA_SHARE: '2' };
+    const child = startChild('src/entry/worker.ts', environment);
     expect(await child.ended).toBe(1);
+    expect(child.stderr()).toMatch(/^ {2}QUOTA_SHARE: it holds "2"; /m);
     expect(child.stderr()).toMatch(/^ {2}POLICY_FILE: .*policy\.json: protect: /m);
   });
 });
