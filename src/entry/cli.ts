@@ -3,7 +3,7 @@
 
 import './node-version.ts';
 import { readFile } from 'node:fs/promises';
-import { userInfo } from 'node:os';
+import { constants, userInfo } from 'node:os';
 import { text } from 'node:stream/consumers';
 import { askAccountId } from '../aws/account.ts';
 import { createProducer } from '../aws/producer.ts';
@@ -42,15 +42,11 @@ process.exitCode = await runProgram(process.argv.slice(2), {
 /** Asked to stop once, we stop sending and say what was not sent; asked twice, we end at once. */
 function interruption(): AbortSignal {
   const interrupted = new AbortController();
-  for (const [signal, number] of [
-    ['SIGTERM', 15],
-    ['SIGINT', 2],
-  ] as const) {
-    process.on(signal, () => {
-      if (interrupted.signal.aborted) process.exit(128 + number);
-      interrupted.abort();
-    });
+  function interrupt(signal: NodeJS.Signals): void {
+    if (interrupted.signal.aborted) process.exit(128 + constants.signals[signal]);
+    interrupted.abort();
   }
+  process.on('SIGTERM', interrupt).on('SIGINT', interrupt);
   return interrupted.signal;
 }
 

@@ -1,5 +1,6 @@
 // `npm run demo`: the worker at work, on loopback, in less than a minute. Exits 0 if every check held.
 
+import { constants } from 'node:os';
 import { styleText } from 'node:util';
 import { fullDemo, runDemo } from '../sandbox/demo/demo.ts';
 import { plainScreen, terminalScreen, type Screen } from '../sandbox/demo/screen.ts';
@@ -13,9 +14,10 @@ function end(exitCode: number): void {
   ending.abort();
 }
 // Every time: npm passes the terminal's Ctrl-C on, so that we get it twice.
-process.on('SIGINT', () => end(128 + 2));
-process.on('SIGTERM', () => end(128 + 15));
-process.on('SIGHUP', () => end(128 + 1));
+function onSignal(signal: NodeJS.Signals): void {
+  end(128 + constants.signals[signal]);
+}
+process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('SIGHUP', onSignal);
 process.stdout.on('error', () => end(1)); // nobody reads on, e.g. `npm run demo | head`
 
 // styleText looks at NO_COLOR and FORCE_COLOR, and whether it writes to a terminal.

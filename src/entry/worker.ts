@@ -1,5 +1,6 @@
 // `npm start`: the long-polling worker, from the environment.
 
+import { constants } from 'node:os';
 import { lanes } from '../lane.ts';
 import { work } from '../worker.ts';
 import { CannotStart, wire, type Wired } from './wire.ts';
@@ -10,15 +11,15 @@ const echoMs = 200;
 const stopping = new AbortController();
 let askedAtMs = Infinity;
 let isWorking = false;
-for (const [signal, number] of [
-  ['SIGTERM', 15],
-  ['SIGINT', 2],
-] as const) {
-  process.on(signal, () => {
-    if (!isWorking || performance.now() - askedAtMs > echoMs) process.exit(128 + number); // nothing to finish, or asked twice
-    askedAtMs = Math.min(askedAtMs, performance.now());
-    stopping.abort(`stopping on ${signal}`);
-  });
+process.on('SIGTERM', stop).on('SIGINT', stop);
+
+function stop(signal: NodeJS.Signals): void {
+  // Nothing to finish, or asked twice.
+  if (!isWorking || performance.now() - askedAtMs > echoMs) {
+    process.exit(128 + constants.signals[signal]);
+  }
+  askedAtMs = Math.min(askedAtMs, performance.now());
+  stopping.abort(`stopping on ${signal}`);
 }
 
 try {
