@@ -114,7 +114,7 @@ export async function wire(onLogLoss: (error: Error) => void): Promise<Wired> {
   };
 }
 
-// What most deployments do not use is loaded where the environment asks for it: it would cost every
+// What only some deployments use is loaded where the environment asks for it: it would cost every
 // start of a container its time, and every process its memory.
 
 /** The quota that processes share, if they share one. */
