@@ -1,8 +1,8 @@
 // What we know was applied to a certificate, and up to which SQS time that covers requests.
 // Forgetting an entry costs one more idempotent call, never a missed one, so it may be bounded.
 
-import { LRUCache } from 'lru-cache';
-import { atLeast, statuses, type Status } from './status.ts';
+import { createPackedProofs } from './packed-proofs.ts';
+import { atLeast, type Status } from './status.ts';
 
 /** One successful call, or one look that found the certificate in its terminal state. */
 export interface Proof {
@@ -41,49 +41,37 @@ export interface Ledger {
 /** How far SQS's own hosts may disagree about the time, in ms; the only error left in `covering`. */
 export const defaultMarginMs = 1000;
 
-/** About 20 MB; an evicted entry costs a call. */
+/** About 14 MB; an evicted entry costs a call. */
 const defaultCapacity = 100_000;
 
-type Entry = Readonly<Partial<Record<Status, Proof>>>;
+export interface MemoryLedgerOptions {
+  /** The certificates that are remembered, those used most recently; at least 1. */
+  readonly capacity?: number;
+  readonly marginMs?: number;
+  /** Any integer that those who name certificates do not know; see packed-proofs.ts. */
+  readonly seed?: number;
+}
 
 /** A ledger in this process's memory, bounded to the `capacity` most recently used certificates. */
 export function createMemoryLedger({
   capacity = defaultCapacity,
   marginMs = defaultMarginMs,
-}: { readonly capacity?: number; readonly marginMs?: number } = {}): Ledger {
-  const entries = new LRUCache<string, Entry>({ max: capacity });
+  seed = 0,
+}: MemoryLedgerOptions = {}): Ledger {
+  const proofs = createPackedProofs({ capacity, seed });
   return {
     covering: (certificateId, status, sentAtMs, messageId) =>
-      coveringProof(
-        entries.get(certificateId),
-        status,
-        (proof) => sentAtMs < proof.watermarkMs - marginMs || isOwn(proof, messageId),
-      ),
-    knowsRevoked: (certificateId) => entries.get(certificateId)?.REVOKED !== undefined,
-    record: (certificateId, proof) => {
-      entries.set(certificateId, merge(entries.get(certificateId), proof));
-    },
+      proofs
+        .get(certificateId)
+        .filter((proof) => atLeast(proof.status, status))
+        .find((proof) => sentAtMs < proof.watermarkMs - marginMs || isOwn(proof, messageId)),
+    knowsRevoked: (certificateId) =>
+      proofs.get(certificateId).some(({ status }) => status === 'REVOKED'),
+    record: proofs.keep,
   };
-}
-
-function coveringProof(
-  entry: Entry | undefined,
-  status: Status,
-  covers: (proof: Proof) => boolean,
-): Proof | undefined {
-  return statuses
-    .filter((known) => atLeast(known, status))
-    .map((known) => entry?.[known])
-    .find((proof) => proof !== undefined && covers(proof));
 }
 
 /** A message without an id is nobody's. */
 function isOwn(proof: Proof, messageId: string | undefined): boolean {
   return messageId !== undefined && messageId !== '' && proof.messageId === messageId;
-}
-
-function merge(entry: Entry | undefined, proof: Proof): Entry {
-  const known = entry?.[proof.status];
-  if (known !== undefined && known.watermarkMs >= proof.watermarkMs) return entry ?? {};
-  return { ...entry, [proof.status]: proof };
 }

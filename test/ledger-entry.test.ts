@@ -194,7 +194,7 @@ describe('the proof in an entry', () => {
     if (proof === undefined) throw new Error('it proves something');
     const ledger = createMemoryLedger({ marginMs: 1000 });
     ledger.record('c', proof);
-    expect(ledger.covering('c', 'REVOKED', 8999)).toBe(proof);
+    expect(ledger.covering('c', 'REVOKED', 8999)).toEqual(proof);
     expect(ledger.covering('c', 'REVOKED', 9000)).toBeUndefined();
   });
 

@@ -1,14 +1,15 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createMemoryLedger, defaultMarginMs, type Ledger, type Proof } from '../src/ledger.ts';
-import { statuses, type Status } from '../src/status.ts';
+import { atLeast, statuses, type Status } from '../src/status.ts';
+import { certificateIdOf } from './helpers/message.ts';
 
 describe('a ledger', () => {
   test('covers what was sent clearly before the watermark of a call', () => {
     const ledger = createMemoryLedger();
     const proof = proofOf({ watermarkMs: 10_000 });
     ledger.record('c', proof);
-    expect(ledger.covering('c', 'REVOKED', 10_000 - defaultMarginMs - 1)).toBe(proof);
+    expect(ledger.covering('c', 'REVOKED', 10_000 - defaultMarginMs - 1)).toEqual(proof);
     expect(ledger.covering('c', 'REVOKED', 10_000 - defaultMarginMs)).toBeUndefined();
     expect(ledger.covering('c', 'REVOKED', 10_001)).toBeUndefined();
   });
@@ -25,7 +26,7 @@ describe('a ledger', () => {
     const ledger = createMemoryLedger();
     const proof = proofOf({ status: 'INACTIVE', watermarkMs: 10_000, messageId: 'mine' });
     ledger.record('c', proof);
-    expect(ledger.covering('c', 'INACTIVE', 10_000, 'mine')).toBe(proof);
+    expect(ledger.covering('c', 'INACTIVE', 10_000, 'mine')).toEqual(proof);
     expect(ledger.covering('c', 'INACTIVE', 10_000, 'another')).toBeUndefined();
     expect(ledger.covering('c', 'REVOKED', 10_000, 'mine')).toBeUndefined();
     expect(ledger.covering('d', 'INACTIVE', 10_000, 'mine')).toBeUndefined();
@@ -149,6 +150,78 @@ describe('whatever a ledger has recorded', () => {
   });
 });
 
+test('a ledger answers as a plain list of its certificates does, whatever it is asked', () => {
+  const setting = fc.record({
+    capacity: fc.integer({ min: 1, max: 5 }),
+    marginMs: fc.nat({ max: 20 }),
+    seed: fc.integer(),
+  });
+  fc.assert(
+    fc.property(setting, fc.array(steps(), { maxLength: 60 }), (options, asked) => {
+      const ledger = createMemoryLedger(options);
+      const plain = createPlainLedger(options);
+      for (const step of asked) expect(step(ledger)).toEqual(step(plain));
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+/** What the ledger should be, as plainly as can be: its certificates in a list, the last used last. */
+function createPlainLedger(options: { capacity: number; marginMs: number }): Ledger {
+  let entries: { readonly id: string; readonly proofs: readonly Proof[] }[] = [];
+  const proofsOf = (id: string): readonly Proof[] => {
+    const proofs = entries.find((entry) => entry.id === id)?.proofs;
+    if (proofs !== undefined) put(id, proofs);
+    return proofs ?? [];
+  };
+  const put = (id: string, proofs: readonly Proof[]): void => {
+    entries = [...entries.filter((entry) => entry.id !== id), { id, proofs }];
+    entries = entries.slice(-options.capacity);
+  };
+  return {
+    covering(id, status, sentAtMs, messageId = '') {
+      const proofs = proofsOf(id).filter(
+        (proof) =>
+          atLeast(proof.status, status) &&
+          (sentAtMs < proof.watermarkMs - options.marginMs ||
+            (messageId !== '' && messageId === proof.messageId)),
+      );
+      return proofs.find((proof) => proof.status === 'INACTIVE') ?? proofs[0];
+    },
+    knowsRevoked: (id) => proofsOf(id).some(({ status }) => status === 'REVOKED'),
+    record(id, proof) {
+      const others = proofsOf(id).filter(({ status }) => status !== proof.status);
+      const known = proofsOf(id).find(({ status }) => status === proof.status);
+      const isOlder = known !== undefined && known.watermarkMs >= proof.watermarkMs;
+      put(id, [...others, isOlder ? known : proof]);
+    },
+  };
+}
+
+/** One thing that is asked of a ledger, and its answer. */
+function steps(): fc.Arbitrary<(ledger: Ledger) => unknown> {
+  const id = fc.constantFrom(...[0, 1, 2, 3, 4, 5].map(certificateIdOf), 'c', 'd');
+  const timeMs = fc.oneof(fc.nat({ max: 100 }), fc.constantFrom(-Infinity, Infinity));
+  const messageId = fc.constantFrom('', 'm', ...uuids);
+  const proof = fc.record(
+    {
+      status: anyStatus,
+      watermarkMs: timeMs,
+      how: fc.constantFrom('applied' as const, 'observed' as const),
+      messageId,
+      awsRequestId: messageId,
+    },
+    { requiredKeys: ['status', 'watermarkMs', 'how', 'messageId'] },
+  );
+  return fc.oneof(
+    fc.tuple(id, proof).map((asked) => (ledger: Ledger) => ledger.record(...asked)),
+    fc
+      .tuple(id, anyStatus, timeMs, fc.option(messageId, { nil: undefined }))
+      .map((asked) => (ledger: Ledger) => ledger.covering(...asked)),
+    id.map((asked) => (ledger: Ledger) => ledger.knowsRevoked(asked)),
+  );
+}
+
 interface Recorded {
   readonly id: string;
   readonly proof: Proof;
@@ -162,6 +235,7 @@ interface Asked {
 
 const ids = fc.constantFrom('a', 'b', 'c', 'd');
 const anyStatus = fc.constantFrom(...statuses);
+const uuids = ['0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0', 'ffffffff-0000-4000-8000-000000000001'];
 
 function records(): fc.Arbitrary<Recorded[]> {
   const watermarkMs = fc.oneof(fc.nat({ max: 100 }), fc.constant(-Infinity));
