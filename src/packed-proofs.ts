@@ -1,8 +1,8 @@
 // The proofs of the certificates used most recently, packed into one buffer: what the ledger stands on.
 //
-// As objects they took 340 bytes a certificate of V8's heap, which V8 lets grow to about three times
+// As objects they took 340 bytes a certificate of V8's heap, and V8 lets its heap grow to several times
 // what is alive. The buffer lies beside that heap, takes 139 bytes a certificate, and has nothing in it
-// that the garbage collector would have to follow. Only ids of an unusual form are still objects.
+// that the garbage collector would have to follow. Only ids of an unusual form still are strings.
 //
 // It is cut into records of one size, one for each certificate. A record is three things at once:
 //   - an entry of a hash table, whose buckets are chains of records;
@@ -27,7 +27,7 @@ export interface PackedProofs {
 export interface PackedProofsOptions {
   /** The most certificates that are kept, at least 1. Memory is taken as they come. */
   readonly capacity: number;
-  /** An integer. Nobody who does not know it can choose ids that fall into one bucket. */
+  /** An integer. Whoever does not know it can hardly choose ids that fall into one bucket. */
   readonly seed?: number;
   /** An unsigned 32-bit integer. */
   readonly hashOf?: (text: string, seed: number) => number;
@@ -77,7 +77,7 @@ type Link = 'first' | 'next' | 'older' | 'newer';
 
 const nobody = 0;
 
-/** Records to begin with; doubled up to the capacity. */
+/** Records to begin with; doubled as needed. */
 const firstRoom = 64;
 
 export function createPackedProofs({
@@ -85,7 +85,7 @@ export function createPackedProofs({
   seed = 0,
   hashOf = seededHash,
 }: PackedProofsOptions): PackedProofs {
-  let room = Math.min(firstRoom, capacity + 1);
+  let room = firstRoom;
   let records = Buffer.from(new ArrayBuffer(room * recordBytes));
   let used = 0;
   /** The texts of another form, by where their fields are. */

@@ -53,7 +53,7 @@ export const plantedFaults: readonly PlantedFault[] = [
   {
     name: 'a weaker success covers a stronger request',
     file: 'ledger.ts',
-    replace: '.filter((known) => atLeast(known, status))',
+    replace: '.filter((proof) => atLeast(proof.status, status))',
     by: '',
     within: 300,
   },
