@@ -7,7 +7,8 @@
 //   request          this certificate, this status, by whom, why            request.ts resolution.ts policy.ts
 //                    … looked up, where an alert names a thing              lookup.ts directory.ts slots.ts
 //                    … as messages of their own, where it names too many    expansion.ts
-//   decision         covered, join the open update, or open one             decision.ts ledger.ts held.ts
+//   decision         covered, join the open update, or open one             decision.ts held.ts
+//                    … by what this process knows                           ledger.ts packed-proofs.ts
 //                    … by what all processes know, if they share it         shared-ledger.ts ledger-entry.ts
 //   update           the one call that all requests for a certificate join  update.ts dispatcher.ts
 //   slot             one permit of the throttle; the most urgent gets it    priority.ts throttle.ts pace.ts

@@ -1,6 +1,6 @@
 // Puts the ports that the worker and the Lambda function share together, from the environment.
 
-import { randomUUID } from 'node:crypto';
+import { randomInt, randomUUID } from 'node:crypto';
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import { createCertificates, slowestAttemptMs, slowestCallMs } from '../aws/certificates.ts';
 import {
@@ -87,7 +87,7 @@ export async function wire(onLogLoss: (error: Error) => void): Promise<Wired> {
     queues,
     deadLetters: createDeadLetterQueue(sqs, config.deadLetterQueueUrl),
     certificates: createCertificates(mostCalls),
-    ledger: createMemoryLedger(),
+    ledger: createMemoryLedger({ seed: randomInt(2 ** 32) }),
     ...(shared !== undefined && { sharedLedger: shared.ledger }),
     ...openAlerts({ config, deployment, policy: policy.policy, sqs }),
     throttle: createThrottle({
