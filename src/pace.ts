@@ -88,8 +88,11 @@ const nearly = 0.9;
 const forgottenMs = 60_000;
 /** A bad hour is no standstill: never slower than this part of our share. */
 const slowest = 0.02;
-/** About so many slots a second carry any rate; bottleneck would be the limit beyond a few hundred. */
-const slotsPerSecond = 50;
+/**
+ * About so many slots a second carry any rate: bottleneck would be the limit beyond a few hundred, and
+ * what one slot starts at once is still waited for when the next one comes.
+ */
+const slotsPerSecond = 100;
 
 /** A pace that begins with what we were told. */
 export function startPace(limits: PaceLimits, nowMs: number): Pace {

@@ -44,12 +44,12 @@ describe('a lane', () => {
     expect(await hasRoom('rotation')).toBe(false);
   });
 
-  test('has room for 300 updates at most, however high the pace', async () => {
+  test('has room for 200 updates at most, however high the pace', async () => {
     const { load, world, hasRoom } = setup();
     world.rate = 10_000;
-    load.rotation = 299;
+    load.rotation = 199;
     expect(await hasRoom('rotation')).toBe(true);
-    load.rotation = 300;
+    load.rotation = 200;
     expect(await hasRoom('rotation')).toBe(false);
   });
 

@@ -21,7 +21,7 @@ describe('a pace', () => {
 
   test('serves several attempts with each slot where bottleneck would be the limit', () => {
     const limits = { share: 1000, ceiling: 1000 };
-    expect(slotOf(startPace(limits, 0))).toEqual({ attempts: 20, intervalMs: 20 });
+    expect(slotOf(startPace(limits, 0))).toEqual({ attempts: 10, intervalMs: 10 });
   });
 
   test('yields to the first throttled call at once, and leaves the bucket alone for a moment', () => {

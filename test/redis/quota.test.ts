@@ -165,7 +165,7 @@ describe.skipIf(hasNoRedis)('slots of several processes', () => {
   test('last as long as their attempts take at the common pace', async () => {
     const redis = await serve();
     await join(redis.url, { share: 1000, ceiling: 1000 }).ask();
-    expect(await redis.admin.hget(`${prefix}slots`, 'length')).toBe('20000'); // µs, for 20 attempts
+    expect(await redis.admin.hget(`${prefix}slots`, 'length')).toBe('10000'); // µs, for 20 attempts
   });
 
   test('are not made up for after an idle hour, but for half of one', async () => {
