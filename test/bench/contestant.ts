@@ -3,6 +3,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import manifest from '../../package.json' with { type: 'json' };
 import type { Lane } from '../../src/lane.ts';
 import { bareEnvironment } from '../sandbox/command.ts';
 
@@ -69,6 +70,9 @@ const urlOf: Readonly<Record<Lane, string>> = {
   rotation: 'ROTATION_QUEUE_URL',
 };
 
+/** Node's options in `npm start`. */
+const startOptions = manifest.scripts.start.split(' ').filter((word) => word.startsWith('--'));
+
 /** Starts a contestant; it is stopped when disposed of. */
 export function start(
   contestant: Contestant,
@@ -79,9 +83,10 @@ export function start(
   const { AWS_MAX_ATTEMPTS: _attempts, ...bareOfAws } = bareEnvironment;
   const unused = Object.keys(urlOf).filter((lane) => !lanes.includes(lane as Lane));
   const queues = Object.fromEntries(unused.map((lane) => [urlOf[lane as Lane], '']));
+  const options = [...(contestant.isOurs ? startOptions : []), ...nodeOptions];
   const child = spawn(
     process.execPath,
-    [...nodeOptions, fileURLToPath(new URL(contestant.file, import.meta.url))],
+    [...options, fileURLToPath(new URL(contestant.file, import.meta.url))],
     {
       env: {
         ...bareOfAws,
