@@ -1,6 +1,6 @@
 // Makes a call of the SDK's again for another input, without its stack of middleware. What that does to a
 // request comes out the same for every call of an operation: endpoint, headers, user agent; and it takes
-// two thirds of a call's CPU, more than all the rest of this worker.
+// more than half of a call's CPU, and more than all of this worker's logic.
 //
 // So the SDK makes the first call, and its request is kept as it was before it was signed. The next ones
 // are that request with another path, query or body, signed by the SDK's signer and sent by its handler.
