@@ -84,6 +84,7 @@ export async function poll(ports: PollPorts): Promise<void> {
     const received = await queue.receive({ most: 1, waitSeconds: 0, visibilitySeconds }, abandon);
     if (received.kind === 'messages') for (const message of received.messages) intake.take(message);
     reserved.release();
+    await trouble.after(received);
   }
 
   while (!stopping.aborted) {

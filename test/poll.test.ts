@@ -213,6 +213,8 @@ describe('a poll', () => {
     const before = handled.length;
     await answer(unreachable);
     await clock.advance(100);
+    expect(queue.underWay()).toBe(0); // a failure is waited out, as a poll's is
+    await clock.advance(1000);
     expect(queue.underWay()).toBe(1);
     await answer(brought(1));
     expect(handled).toHaveLength(before + 1);

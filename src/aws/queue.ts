@@ -53,7 +53,7 @@ export function createLaneQueue(
   const deleteBatch = createShortcut<DeleteMessageBatchRequest, BatchAnswer>(client, {
     command: (input) => new DeleteMessageBatchCommand(input),
     change: (_request, input) => ({ body: JSON.stringify(input) }),
-    read: async ({ body }) => JSON.parse(await textOf(body)) as BatchAnswer,
+    read: async ({ body }) => JSON.parse((await textOf(body)) || '{}') as BatchAnswer,
   });
   return {
     receive: async ({ most, waitSeconds, visibilitySeconds }, abortSignal) => {
@@ -147,7 +147,7 @@ const missing: ReadonlySet<string> = new Set(['QueueDoesNotExist', 'NonExistentQ
 
 /** What the SDK makes of an answer to ReceiveMessage, as far as it makes anything else of it than JSON. */
 function receivedOf(text: string): ReceiveMessageResult {
-  const { Messages } = JSON.parse(text) as ReceiveMessageResult;
+  const { Messages } = JSON.parse(text || '{}') as ReceiveMessageResult;
   const damaged = (Messages ?? []).filter(({ Body = '', MD5OfBody }) => {
     return hash('md5', Body) !== MD5OfBody;
   });

@@ -5,9 +5,9 @@
 // So the SDK makes the first call, and its request is kept as it was before it was signed. The next ones
 // are that request with another path, query or body, signed by the SDK's signer and sent by its handler.
 // Only a success is read here. Any other answer, or that there was none, goes through the SDK as if it had
-// made the call itself: it names the exception, corrects its clock, and tries again where it may.
+// made the call itself: it names the exception, sets its clock, and tries again where it may.
 
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { IoTClient } from '@aws-sdk/client-iot';
 import type {
   BuildMiddleware,
@@ -15,6 +15,8 @@ import type {
   HttpRequest,
   MiddlewareStack,
   RequestSigner,
+  RetryStrategy,
+  RetryStrategyV2,
 } from '@smithy/types';
 import type { Answer, CallOptions } from './client.ts';
 
@@ -33,14 +35,24 @@ export interface Operation<Input, Output> {
 
 /** A client of the SDK, of whatever service. */
 interface Client {
-  readonly config: Pick<IoTClient['config'], 'requestHandler' | 'signer' | 'systemClockOffset'>;
+  readonly config: Pick<
+    IoTClient['config'],
+    'requestHandler' | 'retryStrategy' | 'signer' | 'systemClockOffset'
+  >;
   readonly send: (command: never, options: CallOptions) => Promise<object>;
 }
 
 interface Kept {
   readonly request: HttpRequest;
   readonly signer: RequestSigner;
+  /** Tells the SDK of a success: it weighs its retries against them. */
+  readonly succeeded: () => void;
+  /** Of the system's clock, ms. */
+  readonly atMs: number;
 }
+
+/** So often the SDK makes a call itself, ms: it sets its clock by the answer. */
+const keptForMs = 60_000;
 
 /** Makes the calls of one operation. They reject as the SDK's do. */
 export function createShortcut<Input, Output>(
@@ -54,7 +66,14 @@ export function createShortcut<Input, Output>(
     const request = args.request as HttpRequest;
     // The SDK goes on to write into the headers.
     const copy = { ...request, headers: { ...request.headers } };
-    kept = isTraced(request) ? undefined : { request: copy, signer: await config.signer() };
+    kept = isTraced(request)
+      ? undefined
+      : {
+          request: copy,
+          signer: await config.signer(),
+          succeeded: await successesOf(await config.retryStrategy()),
+          atMs: now(),
+        };
     return next(args);
   };
 
@@ -66,6 +85,7 @@ export function createShortcut<Input, Output>(
     return client.send(sent as never, options) as Promise<Output>;
   }
 
+  /** The answer; one that is no success can be read at any time, and its connection is free. */
   async function send(
     { request, signer }: Kept,
     input: Input,
@@ -76,20 +96,43 @@ export function createShortcut<Input, Output>(
     if (changed.body !== undefined) {
       headers['content-length'] = String(Buffer.byteLength(changed.body));
     }
-    // oxlint-disable-next-line no-restricted-properties -- the SDK signs by this clock, too
-    const signingDate = new Date(Date.now() + config.systemClockOffset);
+    const signingDate = new Date(now() + config.systemClockOffset);
     const signed = await signer.sign({ ...request, ...changed, headers }, { signingDate });
-    return config.requestHandler.handle(signed, options);
+    const { response } = await config.requestHandler.handle(signed, options);
+    if (isSuccess(response)) return { response };
+    const body = Readable.from([Buffer.from(await textOf(response.body))]);
+    return { response: { ...response, body } };
   }
 
   return async (input, options = {}) => {
-    if (kept === undefined) return sendBySdk(input, options);
+    if (kept === undefined || Math.abs(now() - kept.atMs) > keptForMs) {
+      return sendBySdk(input, options);
+    }
+    const { succeeded } = kept;
     const sent = send(kept, input, options);
     const answer = await sent.catch(() => undefined);
-    return answer?.response.statusCode === 200
-      ? read(answer.response)
-      : sendBySdk(input, { ...options, answers: [sent] });
+    if (answer === undefined || !isSuccess(answer.response)) {
+      return sendBySdk(input, { ...options, answers: [sent] });
+    }
+    succeeded();
+    return read(answer.response);
   };
+}
+
+function isSuccess({ statusCode }: Answer['response']): boolean {
+  return statusCode === 200;
+}
+
+async function successesOf(strategy: RetryStrategy | RetryStrategyV2): Promise<() => void> {
+  if (!('recordSuccess' in strategy)) return () => {};
+  const token = await strategy.acquireInitialRetryToken('');
+  return () => strategy.recordSuccess(token);
+}
+
+/** The clock that the SDK signs by. */
+function now(): number {
+  // oxlint-disable-next-line no-restricted-properties -- the system's, whatever the worker's is
+  return Date.now();
 }
 
 /** In Lambda, headers tell of the invocation that a request is made for: no two are alike. */

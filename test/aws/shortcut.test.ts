@@ -194,6 +194,45 @@ describe('a repeated request', () => {
     }
   });
 
+  test('is the SDK’s own again after a minute, or when the clock was set', async () => {
+    const { endpoint } = await listen();
+    const client = iotClient(endpoint);
+    const update = shortcutOf(client);
+    const bySdk = vi.spyOn(client, 'send');
+    onTestFinished(() => void vi.useRealTimers());
+    vi.useFakeTimers({ toFake: ['Date'], now: 1e12 });
+    for (const [atMs, calls] of [
+      [0, 1],
+      [60_000, 1],
+      [60_001, 2],
+      [120_001, 2],
+      [-1, 3],
+    ] as const) {
+      vi.setSystemTime(1e12 + atMs);
+      await update(second);
+      expect(bySdk).toHaveBeenCalledTimes(calls);
+    }
+  });
+
+  test('that succeeds lets the SDK try again more often after failures', async () => {
+    const { endpoint } = await listen((response, count) => {
+      response.writeHead(count > 1 && count < 5 ? 503 : 200).end('{}');
+    });
+    const client = iotClient(endpoint, { maxAttempts: 3 });
+    const update = shortcutOf(client);
+    const capacity = async (): Promise<number> => {
+      const strategy = (await client.config.retryStrategy()) as unknown;
+      return (strategy as { getCapacity: () => number }).getCapacity();
+    };
+    await update(first);
+    const before = await capacity();
+    await expect(update(second)).rejects.toMatchObject({ $metadata: { attempts: 3 } });
+    const after = await capacity();
+    expect(after).toBeLessThan(before);
+    for (let times = 0; times < 5; times++) await update(second);
+    expect(await capacity()).toBe(after + 5);
+  });
+
   test('is none in Lambda, where each tells of its invocation', async () => {
     const { endpoint, seen } = await listen();
     const update = shortcutOf(iotClient(endpoint));
@@ -271,6 +310,35 @@ describe('an answer that is no success', () => {
     await expect(update(second)).rejects.toMatchObject({ code: 'ECONNRESET' });
     expect(seen).toHaveLength(2);
   });
+
+  test.each([
+    ['whole', (response: ServerResponse) => void response.writeHead(503).end('{}')],
+    [
+      'in part',
+      (response: ServerResponse) => {
+        response.writeHead(503, { 'content-length': '100' }).write('{', () => response.destroy());
+      },
+    ],
+  ])(
+    'that came %s leaves no connection behind, even if the SDK never takes it',
+    async (_, write) => {
+      const { endpoint, seen } = await listen(secondly(write));
+      let asked = 0;
+      const client = iotClient(endpoint, {
+        requestHandler: httpHandler({ maxSockets: 1, requestTimeoutMs: 5000 }),
+        // They have expired each time, and the third time nobody answers: that is the SDK's second call.
+        credentials: async () => {
+          if (seen.length === 2 && asked++ === 0) throw new Error('no credentials');
+          return { ...credentials, expiration: new Date(0) };
+        },
+      });
+      const update = shortcutOf(client);
+      await update(first);
+      await expect(update(second)).rejects.toThrow('no credentials');
+      expect(await update(second)).toBe('{}');
+      expect(seen).toHaveLength(3);
+    },
+  );
 
   test('sets the SDK’s clock right: what is sent next is signed at the server’s time', async () => {
     const ahead = 3_600_000;
