@@ -6,7 +6,7 @@
 //   intent           what its body asks for: a request, or an alert         reading.ts envelope.ts alerts/
 //   request          this certificate, this status, by whom, why            request.ts resolution.ts policy.ts
 //                    … looked up, where an alert names a thing              lookup.ts directory.ts slots.ts
-//                    … as messages of their own, where it names too many    expansion.ts
+//                    … as messages of their own: too many, or held in part  expansion.ts
 //   decision         covered, join the open update, or open one             decision.ts held.ts
 //                    … by what this process knows                           ledger.ts packed-proofs.ts
 //                    … by what all processes know, if they share it         shared-ledger.ts ledger-entry.ts

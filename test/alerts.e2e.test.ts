@@ -1,7 +1,7 @@
 // Alerts end to end in one process: SNS, SQS and the control plane of AWS IoT on loopback, the real SDK
 // between. test/entry/alerts.test.ts has them in processes of their own.
 
-import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { readPolicy } from '../src/policy-file.ts';
 import type { Policy } from '../src/policy.ts';
 import type { Lane } from '../src/lane.ts';
@@ -15,6 +15,7 @@ import {
   type Running,
   type Start,
 } from './helpers/runtimes.ts';
+import { useLaterClock } from './helpers/later.ts';
 import { publish } from './helpers/sns.ts';
 import { queueUserOf, type QueueUser } from './helpers/sqs.ts';
 
@@ -22,15 +23,8 @@ vi.setConfig({ testTimeout: 60_000 });
 
 const checkName = 'DEVICE_CERTIFICATE_SHARED_CHECK';
 
-/** Real time, and how much later it is by SQS's and the brake's clock. */
-const realNow = Date.now.bind(Date);
-let laterMs = 0;
-
-beforeEach(() => {
-  laterMs = 0;
-  vi.spyOn(Date, 'now').mockImplementation(() => realNow() + laterMs);
-  return () => vi.restoreAllMocks();
-});
+/** SQS's clock is this process's, and so is the brake's of workers that run here. */
+const wait = useLaterClock();
 
 interface World {
   readonly sandbox: Sandbox;
@@ -169,7 +163,7 @@ describe.each([
     ]);
     expect(statusOf([one, two, three])).toEqual(['INACTIVE', 'ACTIVE', 'INACTIVE']);
     expect(await left('alert')).toBe(1);
-    laterMs += 60_000;
+    wait(60_000);
     await running.through(1);
     expect(log.of('message')[1]).toMatchObject({ outcome: 'applied', acknowledgement: 'delete' });
     const outcomes = requestsIn(log.of('message')[1]).map((request) => [
@@ -307,7 +301,7 @@ describe.each([
     await running.through(1);
     expect(log.of('message')).toMatchObject([{ outcome: 'deferred', failureKind: 'unauthorized' }]);
     expect(await left('alert')).toBe(1);
-    laterMs += 60_000;
+    wait(60_000);
     await running.through(1 + 13);
     expect(tally(log)).toEqual({ deferred: 1, expanded: 1, applied: 13 });
     expect(statusOf(ids)).toEqual(all('INACTIVE', 13));
@@ -431,7 +425,7 @@ describe.each([
     ]);
     expect(log.of('message')[0]).toMatchObject({ acknowledgement: 'retry', retryAfterSeconds: 3600 }); // prettier-ignore
     expect([updates(), await left('alert')]).toEqual([[], 1]);
-    laterMs += 3_700_000;
+    wait(3_700_000);
     const live = createFakeLog();
     await begin(sandbox, live).through(1);
     expect(live.of('message')).toMatchObject([{ outcome: 'applied', receiveCount: 2 }]);
@@ -446,11 +440,11 @@ describe.each([
     await publish(sandbox, violationOf('pump-7'));
     const running = start({ dryRun: ['alert'] });
     await running.through(1);
-    laterMs += 5000;
+    wait(5000);
     const body = JSON.stringify({ certificateId: ids[0], newStatus: 'REVOKED' });
     const messageId = await user.send(queues.urls.incident, body);
     await running.through(1);
-    laterMs += 3_700_000;
+    wait(3_700_000);
     await running.through(1);
     expect(log.of('message').map(({ lane, outcome }) => [lane, outcome])).toEqual([
       ['alert', 'deferred'],
@@ -549,7 +543,7 @@ describe.each([
     ]);
     expect([await left('alert'), await left('deadLetter')]).toEqual([3, 0]);
     for (const end of mend) end();
-    laterMs += 60_000;
+    wait(60_000);
     await running.through(3);
     expect(statusOf([ruled, ...ids])).toEqual(['INACTIVE', 'INACTIVE']);
     expect(await left('alert')).toBe(0);
@@ -585,7 +579,7 @@ test('a thing with more certificates than the ceiling is done within hours, and 
   await publish(sandbox, violationOf('pump-7'));
   await start({ ceilings: { alert: 2 } }).through(1);
   expect(statusOf(ids).toSorted()).toEqual(['ACTIVE', 'INACTIVE', 'INACTIVE']);
-  laterMs += 7_200_000;
+  wait(7_200_000);
   await log.waitFor(() => log.of('message').at(-1)?.['outcome'] === 'applied');
   expect(statusOf(ids)).toEqual(all('INACTIVE', 3));
   expect(updates()).toHaveLength(3);

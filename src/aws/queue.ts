@@ -19,7 +19,7 @@ import type { Lane } from '../lane.ts';
 import { timesOf, type Message, type MessageAttribute } from '../message.ts';
 import type { DeadLetterQueue, LaneQueue, Taken } from '../queue.ts';
 import { takenOfEach, type BatchAnswer } from './batch-answer.ts';
-import { httpHandler } from './client.ts';
+import { httpHandler, type Answer } from './client.ts';
 import { failureOf } from './failure.ts';
 import { Sha256 } from './sha256.ts';
 import { createShortcut, textOf } from './shortcut.ts';
@@ -47,13 +47,13 @@ export function createLaneQueue(
 ): LaneQueue {
   const receive = createShortcut<ReceiveMessageRequest, ReceiveMessageResult>(client, {
     command: (input) => new ReceiveMessageCommand(input),
-    change: (_request, input) => ({ body: JSON.stringify(input) }),
-    read: async ({ body }) => receivedOf(await textOf(body)),
+    change: inBody,
+    read: async (response) => receivedOf(await jsonOf(response)),
   });
   const deleteBatch = createShortcut<DeleteMessageBatchRequest, BatchAnswer>(client, {
     command: (input) => new DeleteMessageBatchCommand(input),
-    change: (_request, input) => ({ body: JSON.stringify(input) }),
-    read: async ({ body }) => JSON.parse((await textOf(body)) || '{}') as BatchAnswer,
+    change: inBody,
+    read: jsonOf<BatchAnswer>,
   });
   return {
     receive: async ({ most, waitSeconds, visibilitySeconds }, abortSignal) => {
@@ -145,9 +145,17 @@ export async function problemWith(
 
 const missing: ReadonlySet<string> = new Set(['QueueDoesNotExist', 'NonExistentQueue']);
 
+/** SQS wants its input as JSON, and answers so (AWS JSON 1.0). */
+function inBody(_request: unknown, input: object): { readonly body: string } {
+  return { body: JSON.stringify(input) };
+}
+
+async function jsonOf<Output extends object>({ body }: Answer['response']): Promise<Output> {
+  return JSON.parse((await textOf(body)) || '{}') as Output;
+}
+
 /** What the SDK makes of an answer to ReceiveMessage, as far as it makes anything else of it than JSON. */
-function receivedOf(text: string): ReceiveMessageResult {
-  const { Messages } = JSON.parse(text || '{}') as ReceiveMessageResult;
+function receivedOf({ Messages }: ReceiveMessageResult): ReceiveMessageResult {
   const damaged = (Messages ?? []).filter(({ Body = '', MD5OfBody }) => {
     return hash('md5', Body) !== MD5OfBody;
   });

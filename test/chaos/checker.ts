@@ -2,6 +2,7 @@
 // called, answered, deleted and logged, and nothing of how the worker decides.
 
 import { atLeast, type Status } from '../../src/status.ts';
+import { acknowledgementOf } from '../helpers/contract.ts';
 import type { Due, Happening, Timed } from './history.ts';
 
 /** What the sandbox holds when all is over. */
@@ -314,16 +315,6 @@ function unsettledBy({ of }: Facts, process: string): number {
   return Number(stopped?.line['unsettled'] ?? 0);
 }
 
-const contract: Readonly<Record<string, string>> = {
-  applied: 'delete',
-  covered: 'delete',
-  unchanged: 'delete',
-  expanded: 'delete',
-  ignored: 'delete',
-  rejected: 'dead-letter',
-  deferred: 'retry',
-};
-
 /** The acknowledgement follows from the outcome, and "acknowledged" means that SQS has done it. */
 function eventsTellTheTruth({ events, of, processes }: Facts): readonly string[] {
   const done = new Set<string>();
@@ -331,7 +322,7 @@ function eventsTellTheTruth({ events, of, processes }: Facts): readonly string[]
   for (const { process, messageId } of of('hidden')) done.add(`${process} ${messageId} retry`);
   return [...events.values()].flat().flatMap((event) => {
     const { process, messageId, outcome, acknowledgement, acknowledged } = event;
-    if (contract[outcome] !== acknowledgement) return [`${messageId}: ${outcome}, ${acknowledgement}`]; // prettier-ignore
+    if (acknowledgementOf[outcome] !== acknowledgement) return [`${messageId}: ${outcome}, ${acknowledgement}`]; // prettier-ignore
     const isLambda = processes.get(process)?.runtime === 'lambda'; // the service deletes
     if (!acknowledged || isLambda) return [];
     const kind = acknowledgement === 'retry' ? 'retry' : 'delete';

@@ -1,7 +1,6 @@
 // A door in front of a server: it notes who asks what and hears what, and can be shut, fail, hang, or
 // lose the answers. What has been let through is carried out, whoever hangs up meanwhile.
 
-import { once } from 'node:events';
 import {
   Agent,
   createServer,
@@ -9,8 +8,9 @@ import {
   type IncomingMessage,
   type ServerResponse,
 } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Random } from '../../src/clock.ts';
+import { openPort } from '../helpers/port.ts';
 
 /** What requests meet from now on. */
 export type Weather =
@@ -127,29 +127,15 @@ export async function openDoor(
     });
   }
 
-  async function listen(port: number): Promise<void> {
-    server.listen(port, '127.0.0.1');
-    await once(server, 'listening');
-  }
-
-  async function shut(): Promise<void> {
-    if (!server.listening) return;
-    const closed = once(server, 'close');
-    server.close();
-    for (const socket of sockets) socket.resetAndDestroy();
-    await closed;
-  }
-
-  await listen(0);
-  const { port } = server.address() as AddressInfo;
+  const { endpoint, shut, open } = await openPort(server, sockets);
   return {
-    endpoint: `http://127.0.0.1:${port}`,
+    endpoint,
     turn: async (next) => {
       weather = next;
       for (const socket of hanging) socket.resetAndDestroy();
       hanging.clear();
       if (next === 'gone') await shut();
-      else if (!server.listening) await listen(port);
+      else await open();
     },
     [Symbol.asyncDispose]: async () => {
       await shut();

@@ -5,26 +5,20 @@ import { mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execPath } from 'node:process';
-import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts';
 import { alertOf } from '../helpers/alerts.ts';
 import { startChild, type Child } from '../helpers/child.ts';
 import { recordOf } from '../helpers/runtimes.ts';
+import { useLaterClock } from '../helpers/later.ts';
 import { publish } from '../helpers/sns.ts';
 import { queueUserOf, type QueueUser } from '../helpers/sqs.ts';
 import { bareEnvironment, run } from '../sandbox/command.ts';
 
 vi.setConfig({ testTimeout: 60_000 }); // processes have to start, on machines that do other things
 
-/** Real time, and how much later it is by SQS's clock, which is this process's. */
-const realNow = Date.now.bind(Date);
-let laterMs = 0;
-
-beforeEach(() => {
-  laterMs = 0;
-  vi.spyOn(Date, 'now').mockImplementation(() => realNow() + laterMs);
-  return () => vi.restoreAllMocks();
-});
+/** SQS's clock is this process's, and so is the brake's of workers that run here. */
+const wait = useLaterClock();
 
 interface World {
   readonly sandbox: Sandbox;
@@ -140,7 +134,7 @@ describe('a worker', () => {
     dry.kill('SIGTERM');
     expect(await dry.ended).toBe(0);
     expect(await left('alert')).toBe(1);
-    laterMs += 3_700_000;
+    wait(3_700_000);
     const live = await start();
     await live.waitFor(() => live.of('message').length === 1);
     expect(iot.status(pump)).toBe('INACTIVE');
@@ -199,7 +193,7 @@ describe('workers that share a ledger', () => {
     await iot.waitFor(() => countIn(sandbox, ids, 'INACTIVE') >= 100);
     one.kill('SIGKILL');
     await one.ended;
-    laterMs += 60_000; // what it held is visible again, and what was given back, too
+    wait(60_000); // what it held is visible again, and what was given back, too
     const three = await start(environment);
     await three.waitFor(isHeld(three));
     await user.sendAll(queues.urls.incident, stolen.map(revoke));
@@ -216,7 +210,7 @@ describe('workers that share a ledger', () => {
     expect(await command('brake', 'lift', 'alert')).toMatch(/"lane":"alert".*"liftedUntil":"/);
     const isReleased = (child: Child) => (): boolean => child.of('brake-released').length > 0;
     await Promise.all([two.waitFor(isReleased(two)), three.waitFor(isReleased(three))]);
-    laterMs += 60_000;
+    wait(60_000);
     await iot.waitFor(() => countIn(sandbox, ids, 'INACTIVE') === 400);
     while ((await left('alert')) > 0); // each of these is asked over HTTP
     expect(await left('deadLetter')).toBe(0);
@@ -258,7 +252,7 @@ describe('a container', () => {
     expect(await user.counts(queues.urls.alert)).toEqual({ visible: 0, hidden: 40 });
     let deliveries = 0;
     for (let minute = 0; minute < 50; minute++) {
-      laterMs += 60_000;
+      wait(60_000);
       while ((await user.counts(queues.urls.alert)).visible > 0) {
         deliveries += (await invoke(queues.urls.alert)).length;
       }

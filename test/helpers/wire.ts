@@ -1,8 +1,8 @@
 // A wire to a server that can be cut and mended, as when a service is down for a while.
 
-import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
+import { openPort } from './port.ts';
 
 export interface Wire {
   /** Instead of the server's own. */
@@ -27,19 +27,7 @@ export async function wireTo(endpoint: string): Promise<Wire> {
       socket.pipe(other);
     }
   });
-  async function listen(port: number): Promise<void> {
-    server.listen(port, '127.0.0.1');
-    await once(server, 'listening');
-  }
-  async function cut(): Promise<void> {
-    if (!server.listening) return;
-    const closed = once(server, 'close');
-    server.close();
-    for (const socket of sockets) socket.resetAndDestroy();
-    await closed;
-  }
-  await listen(0);
-  onTestFinished(cut);
-  const { port } = server.address() as AddressInfo;
-  return { endpoint: `http://127.0.0.1:${port}`, cut, mend: () => listen(port) };
+  const { endpoint: own, shut, open } = await openPort(server, sockets);
+  onTestFinished(shut);
+  return { endpoint: own, cut: shut, mend: open };
 }

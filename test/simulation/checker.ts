@@ -2,6 +2,7 @@
 // sent, handed out, called, answered and deleted, and nothing of how the pipeline decides.
 
 import { lanes, type Lane } from '../../src/lane.ts';
+import { acknowledgementOf } from '../helpers/contract.ts';
 import {
   aMessageWaitsForAll,
   dryRunsCallNothing,
@@ -637,16 +638,6 @@ function oneEventEach({ of, deliveries }: Facts): readonly Found[] {
   });
 }
 
-const contract: Readonly<Record<string, string>> = {
-  applied: 'delete',
-  covered: 'delete',
-  unchanged: 'delete',
-  expanded: 'delete',
-  ignored: 'delete',
-  rejected: 'dead-letter',
-  deferred: 'retry',
-};
-
 /** The acknowledgement follows from the outcome, and "acknowledged" means that the queue said yes. */
 function eventsTellTheTruth({ of, processes }: Facts): readonly Found[] {
   const taken = {
@@ -656,7 +647,7 @@ function eventsTellTheTruth({ of, processes }: Facts): readonly Found[] {
   return of('event').flatMap((event): readonly Found[] => {
     const { at, process, messageId, receiveCount, outcome, acknowledgement, acknowledged } = event;
     const key = eventKey(process, messageId, receiveCount);
-    if (contract[outcome] !== acknowledgement) {
+    if (acknowledgementOf[outcome] !== acknowledgement) {
       return [[at, `${key}: ${outcome} is acknowledged by ${acknowledgement}`]];
     }
     if (!acknowledged) return [];
