@@ -20,6 +20,7 @@ import type { Throttle } from './throttle.ts';
 import {
   beginCall,
   endCall,
+  hurryOf,
   join,
   openUpdate,
   outcomeFor,
@@ -187,7 +188,7 @@ export function createDispatcher(ports: DispatcherPorts): Dispatcher {
       const free = ending.failure.kind === 'throttled' && ++throttled < mostThrottled;
       return { kind: 'again', why: ending, free };
     }
-    const hurry = (): AbortSignal => AbortSignal.any([update.hurry.signal, stopping]);
+    const hurry = (): AbortSignal => AbortSignal.any([hurryOf(update), stopping]);
     const retried = await retry(attempt, retryPolicy, { clock, random, hurry });
     return retried.kind === 'done' ? retried.value : retried.why;
   }

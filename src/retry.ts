@@ -40,15 +40,19 @@ class TryAgain<Again> extends Error {
 /**
  * Runs `attempt` until it is done or the policy's attempts are used up. `hurry` cuts the backoff
  * short; an attempt that must not go on says `done`. p-retry is given no signal: it would throw away
- * a success that arrives after the abort.
+ * a success that arrives after the abort. It is asked once the first attempt has failed, for most don't.
  */
 export async function retry<Done, Again>(
   attempt: () => Promise<Attempt<Done, Again>>,
   policy: RetryPolicy,
   { clock, random, hurry }: { clock: Clock; random: Random; hurry: () => AbortSignal },
 ): Promise<Retried<Done, Again>> {
+  const first = await attempt();
+  if (first.kind === 'done') return first;
+  let next = async (): Promise<Attempt<Done, Again>> => first;
   async function tryOnce(): Promise<Retried<Done, Again>> {
-    const result = await attempt();
+    const result = await next();
+    next = attempt;
     if (result.kind === 'again') throw new TryAgain(result.why, result.free);
     return result;
   }

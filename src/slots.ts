@@ -21,26 +21,32 @@ export function createSlots<Waiter extends { readonly lane: Lane }>(
   stopping: AbortSignal,
 ): Slots<Waiter> {
   const waiting = createPriority<Waiter>();
-  const grants = new WeakMap<Waiter, (release: Release | undefined) => void>();
+  const grants = new Map<Waiter, (release: Release | undefined) => void>();
   stopping.addEventListener('abort', releaseAll);
 
   function serve(): Promise<Feedback> | undefined {
     const { promise, resolve } = Promise.withResolvers<Feedback>();
     const waiter = waiting.take();
     if (waiter === undefined) return undefined;
-    grants.get(waiter)?.(resolve);
+    grant(waiter, resolve);
     return promise;
   }
 
   function releaseAll(): void {
-    for (const waiter of waiting.drain()) grants.get(waiter)?.(undefined);
+    for (const waiter of waiting.drain()) grant(waiter, undefined);
+  }
+
+  function grant(waiter: Waiter, release: Release | undefined): void {
+    const tell = grants.get(waiter);
+    grants.delete(waiter);
+    tell?.(release);
   }
 
   return {
     take: async (waiter) => {
       if (stopping.aborted) return undefined;
-      return new Promise((grant) => {
-        grants.set(waiter, grant);
+      return new Promise((tell) => {
+        grants.set(waiter, tell);
         waiting.add(waiter);
         throttle.wake(serve, waiting.mostUrgent);
       });

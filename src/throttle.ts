@@ -93,7 +93,7 @@ export function createThrottle(options: ThrottleOptions): Throttle {
     const mine = limiter;
     const job = mine.schedule(async () => {
       if (mine !== limiter) return;
-      fired.abort();
+      fired.abort('it fires'); // a reason of its own: without one, Node makes an exception, stack and all
       await fire();
     });
     // A limiter that is dropped rejects what waits in it. Anything else is a bug of ours, and must not
@@ -221,8 +221,8 @@ export function createThrottle(options: ThrottleOptions): Throttle {
     },
     rate: () => pace.rate * part,
     stop: async () => {
-      stopped.abort();
-      fired.abort();
+      stopped.abort('stopped');
+      fired.abort('stopped');
       shared?.waits(undefined);
       await drop(limiter);
     },

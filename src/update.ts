@@ -26,8 +26,8 @@ export interface Update {
   attempts: number;
   /** The last attempt, once it has ended. */
   story: CallStory | undefined;
-  /** Aborted when the update becomes more urgent, to cut its next backoff short. */
-  hurry: AbortController;
+  /** See `hurryOf`, which makes it: most updates need none. */
+  hurry: AbortController | undefined;
 }
 
 /** What was fixed when an attempt started. */
@@ -53,7 +53,7 @@ export function openUpdate(first: Joiner): Update {
     late: [],
     attempts: 0,
     story: undefined,
-    hurry: new AbortController(),
+    hurry: undefined,
   };
 }
 
@@ -65,8 +65,18 @@ export function join(update: Update, joiner: Joiner): { readonly promoted: boole
   const lane = moreUrgent(update.lane, joiner.message.lane);
   const promoted = lane !== update.lane;
   update.lane = lane;
-  if (promoted) update.hurry.abort();
+  if (promoted) controllerOf(update).abort('more urgent');
   return { promoted };
+}
+
+/** Aborted once the update has become more urgent since its last attempt began, to cut its backoff short. */
+export function hurryOf(update: Update): AbortSignal {
+  return controllerOf(update).signal;
+}
+
+function controllerOf(update: Update): AbortController {
+  update.hurry ??= new AbortController();
+  return update.hurry;
 }
 
 /** Starts an attempt: everybody who waits by now has joined, and the strongest status goes out. */
@@ -74,7 +84,7 @@ export function beginCall(update: Update, watermarkMs: number, nowMs: number): C
   update.joined.push(...update.late);
   update.late = [];
   update.attempts++;
-  update.hurry = new AbortController();
+  update.hurry = undefined;
   return {
     status: strongest(update.joined.map(({ request }) => request.newStatus)),
     watermarkMs,

@@ -7,6 +7,7 @@ import { statuses, strongest, type Status } from '../src/status.ts';
 import {
   beginCall,
   endCall,
+  hurryOf,
   join,
   leaderOf,
   openUpdate,
@@ -40,23 +41,23 @@ describe('an update', () => {
   test('hurries when it becomes more urgent, and only then', () => {
     const update = openUpdate(joinerOf('first', { lane: 'alert' }));
     join(update, joinerOf('a', { lane: 'rotation' }));
-    expect(update.hurry.signal.aborted).toBe(false);
+    expect(hurryOf(update).aborted).toBe(false);
     join(update, joinerOf('b', { lane: 'incident' }));
-    expect(update.hurry.signal.aborted).toBe(true);
+    expect(hurryOf(update).aborted).toBe(true);
   });
 
   test('no longer hurries once its call has begun', () => {
     const update = openUpdate(joinerOf('first', { lane: 'alert' }));
     join(update, joinerOf('b', { lane: 'incident' }));
     beginCall(update, 0, 0);
-    expect(update.hurry.signal.aborted).toBe(false);
+    expect(hurryOf(update).aborted).toBe(false);
   });
 
   test('becomes more urgent during its call, for the next one', () => {
     const update = openUpdate(joinerOf('first', { lane: 'rotation' }));
     beginCall(update, 0, 0);
     expect(join(update, joinerOf('late', { lane: 'incident' }))).toEqual({ promoted: true });
-    expect([update.lane, update.hurry.signal.aborted]).toEqual(['incident', true]);
+    expect([update.lane, hurryOf(update).aborted]).toEqual(['incident', true]);
   });
 });
 
