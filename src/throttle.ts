@@ -195,7 +195,8 @@ export function createThrottle(options: ThrottleOptions): Throttle {
 
   async function follow(attempt: Promise<Feedback>, startedAtMs: number): Promise<void> {
     out++;
-    const feedback = await attempt.catch((): Feedback => 'failed').finally(() => out--);
+    const feedback = await attempt.catch((): Feedback => 'failed');
+    out--;
     if (feedback !== 'failed') learn({ kind: feedback, startedAtMs });
   }
 

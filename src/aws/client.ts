@@ -58,21 +58,25 @@ export async function within<T>(
   send: (abortSignal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const cut = new AbortController();
-  const given = Promise.withResolvers<never>();
-  function giveUp(reason: unknown): void {
-    cut.abort(reason);
-    given.reject(reason);
-  }
-  const onAbandon = (): void => giveUp(abandon.reason);
-  const onTimeout = (): void => giveUp(new DOMException('no answer in time', 'TimeoutError'));
-  // oxlint-disable-next-line no-restricted-globals -- of a real socket, as the handler's own limits are
-  const timer = setTimeout(onTimeout, timeLimitMs + beforehandMs);
-  abandon.addEventListener('abort', onAbandon);
-  if (abandon.aborted) onAbandon();
-  try {
-    return await Promise.race([send(cut.signal), given.promise]);
-  } finally {
-    clearTimeout(timer);
-    abandon.removeEventListener('abort', onAbandon);
-  }
+  return new Promise<T>((resolve, reject) => {
+    function giveUp(reason: unknown): void {
+      cut.abort(reason);
+      settle(() => reject(reason));
+    }
+    const onAbandon = (): void => giveUp(abandon.reason);
+    const onTimeout = (): void => giveUp(new DOMException('no answer in time', 'TimeoutError'));
+    function settle(how: () => void): void {
+      clearTimeout(timer);
+      abandon.removeEventListener('abort', onAbandon);
+      how();
+    }
+    // oxlint-disable-next-line no-restricted-globals -- of a real socket, as the handler's own limits are
+    const timer = setTimeout(onTimeout, timeLimitMs + beforehandMs);
+    abandon.addEventListener('abort', onAbandon);
+    if (abandon.aborted) onAbandon();
+    send(cut.signal).then(
+      (value) => settle(() => resolve(value)),
+      (error: unknown) => settle(() => reject(error)),
+    );
+  });
 }

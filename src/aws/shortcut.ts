@@ -61,6 +61,9 @@ export function createShortcut<Input, Output>(
 ): (input: Input, options?: HttpHandlerOptions) => Promise<Output> {
   const { config } = client;
   let kept: Kept | undefined;
+  /** Settled once the SDK has made the first request, or has failed to. */
+  let first: Promise<unknown> | undefined;
+  const made = Promise.withResolvers<void>();
 
   const keep: BuildMiddleware<object, object> = (next) => async (args) => {
     const request = args.request as HttpRequest;
@@ -74,6 +77,7 @@ export function createShortcut<Input, Output>(
           succeeded: await successesOf(await config.retryStrategy()),
           atMs: now(),
         };
+    made.resolve();
     return next(args);
   };
 
@@ -105,7 +109,16 @@ export function createShortcut<Input, Output>(
   }
 
   return async (input, options = {}) => {
-    if (kept === undefined || Math.abs(now() - kept.atMs) > keptForMs) {
+    if (first === undefined) {
+      const sent = sendBySdk(input, options);
+      first = Promise.race([made.promise, sent.catch(() => undefined)]);
+      return sent;
+    }
+    // Those who came with it: each time that the SDK makes a request is a time that it must be warm for.
+    if (kept === undefined) await first;
+    if (kept === undefined) return sendBySdk(input, options);
+    if (Math.abs(now() - kept.atMs) > keptForMs) {
+      kept = { ...kept, atMs: now() }; // for all others, until there is a newer one
       return sendBySdk(input, options);
     }
     const { succeeded } = kept;

@@ -36,6 +36,28 @@ describe('a hash', () => {
     expect(await hex(hash)).toBe(createHmac('sha256', key).update(key).digest('hex'));
   });
 
+  test('knows one secret and one text from another, asked in whatever order', async () => {
+    const pairs = ['a a', 'a b', 'a b', 'b b', 'b a', 'a a', 'a b'];
+    for (const [secret = '', text = ''] of pairs.map((pair) => pair.split(' '))) {
+      const hash = new Sha256(secret);
+      hash.update(text);
+      const expected = createHmac('sha256', secret).update(text).digest('hex');
+      expect(await hex(hash)).toBe(expected);
+    }
+  });
+
+  test('hands out a digest that may be written to', async () => {
+    const digest = async (): Promise<Uint8Array> => {
+      const hash = new Sha256('secret');
+      hash.update('text');
+      return hash.digest();
+    };
+    const mine = await digest();
+    const copy = Uint8Array.from(mine);
+    mine.fill(0);
+    expect(await digest()).toEqual(copy);
+  });
+
   test('with an empty secret is an HMAC still', async () => {
     expect(await hex(new Sha256(''))).toBe(createHmac('sha256', '').digest('hex'));
   });

@@ -3,6 +3,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
 import { ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { IoTClient, UpdateCertificateCommand } from '@aws-sdk/client-iot';
 import type { AwsCredentialIdentity } from '@smithy/types';
@@ -214,6 +215,37 @@ describe('a repeated request', () => {
     }
   });
 
+  test('is waited for by those that come with the first, and by none after a minute', async () => {
+    const { endpoint, seen } = await listen();
+    const client = iotClient(endpoint);
+    const update = shortcutOf(client);
+    const bySdk = vi.spyOn(client, 'send');
+    onTestFinished(() => void vi.useRealTimers());
+    vi.useFakeTimers({ toFake: ['Date'], now: 1e12 });
+    const fiveAtOnce = async (): Promise<unknown> =>
+      Promise.all(Array.from({ length: 5 }, async () => update(second)));
+    await fiveAtOnce();
+    expect([bySdk.mock.calls.length, seen.length]).toEqual([1, 5]);
+    vi.setSystemTime(1e12 + 60_001);
+    await fiveAtOnce();
+    expect([bySdk.mock.calls.length, seen.length]).toEqual([2, 10]);
+  });
+
+  test('is waited for no longer than the SDK tries to make it', async () => {
+    const { endpoint, seen } = await listen();
+    let asked = 0;
+    const client = iotClient(endpoint, {
+      credentials: async () => {
+        if (++asked === 1) throw new Error('no credentials yet');
+        return credentials;
+      },
+    });
+    const update = shortcutOf(client);
+    const settled = await Promise.allSettled([update(first), update(second), update(second)]);
+    expect(settled.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'fulfilled']);
+    expect(seen).toHaveLength(2);
+  });
+
   test('that succeeds lets the SDK try again more often after failures', async () => {
     const { endpoint } = await listen((response, count) => {
       response.writeHead(count > 1 && count < 5 ? 503 : 200).end('{}');
@@ -249,6 +281,25 @@ describe('a repeated request', () => {
       'Root=1-b',
       'Root=1-c',
     ]);
+  });
+});
+
+describe('a body', () => {
+  test('is read to its end, whatever pieces it comes in', async () => {
+    const bytes = Buffer.from('{"name":"käse"}');
+    const pieces = [...bytes].map((byte) => Buffer.from([byte]));
+    expect(await textOf(Readable.from(pieces))).toBe('{"name":"käse"}');
+    expect(await textOf(Readable.from([]))).toBe('');
+  });
+
+  test('whose connection has broken, or breaks without a word, is an error', async () => {
+    const broken = Readable.from([]).destroy();
+    await expect(textOf(broken)).rejects.toThrow('the connection broke amid the answer');
+    const breaking = new Readable({ read: () => {} });
+    breaking.push('{');
+    const text = textOf(breaking);
+    breaking.once('data', () => breaking.destroy());
+    await expect(text).rejects.toThrow('the connection broke amid the answer');
   });
 });
 
