@@ -114,7 +114,7 @@ export function createShortcut<Input, Output>(
       first = Promise.race([made.promise, sent.catch(() => undefined)]);
       return sent;
     }
-    // Those who came with it: each time that the SDK makes a request is a time that it must be warm for.
+    // What comes along with the first waits for its request: its stack takes milliseconds while it is cold.
     if (kept === undefined) await first;
     if (kept === undefined) return sendBySdk(input, options);
     if (Math.abs(now() - kept.atMs) > keptForMs) {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import manifest from '../../package.json' with { type: 'json' };
 import type { Lane } from '../../src/lane.ts';
 import { bareEnvironment } from '../sandbox/command.ts';
+import { endWithUs } from './children.ts';
 
 export interface Contestant {
   readonly name: string;
@@ -112,6 +113,7 @@ export function start(
       stdio: ['ignore', 'ignore', 'pipe'],
     },
   );
+  endWithUs(child);
   let complaints = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (complaints += text));
   if (child.pid === undefined) throw new Error(`${contestant.name} could not be started`);

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { setTimeout as sleepFor } from 'node:timers/promises';
+import { endWithUs } from './children.ts';
 
 export interface Redis extends AsyncDisposable {
   readonly url: string;
@@ -18,6 +19,7 @@ export async function startRedis(): Promise<Redis> {
     ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', tmpdir()],
     { stdio: 'ignore' },
   );
+  endWithUs(child);
   await once(child, 'spawn');
   const ended = once(child, 'exit');
   while (!(await answers(port))) {

@@ -3,6 +3,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { endWithUs } from './children.ts';
 import type { Command, Measured, Order, Ready, Watch } from './protocol.ts';
 
 export interface World extends AsyncDisposable {
@@ -14,9 +15,9 @@ export interface World extends AsyncDisposable {
 }
 
 export async function startWorld(): Promise<World> {
-  const child = fork(fileURLToPath(new URL('./servers.ts', import.meta.url)), {
-    serialization: 'advanced',
-  });
+  const child = endWithUs(
+    fork(fileURLToPath(new URL('./servers.ts', import.meta.url)), { serialization: 'advanced' }),
+  );
   const [ready] = (await once(child, 'message')) as [Ready];
   const waiting = new Map<number, PromiseWithResolvers<unknown>>();
   let lastId = 0;
