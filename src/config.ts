@@ -76,7 +76,8 @@ const tableForm =
   'the name of a DynamoDB table (3 to 255 letters, digits, dots, hyphens and underscores), or its ARN,';
 
 /** AWS service model of dynamodb 2012-08-10: TableName, or an ARN. */
-const tablePattern = /^(arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:\d{12}:table\/)?[a-zA-Z0-9_.-]{3,255}$/;
+export const tablePattern: RegExp =
+  /^(arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:\d{12}:table\/)?[a-zA-Z0-9_.-]{3,255}$/;
 
 const number = (least: number, most: number, meaning: string): z.ZodType<number, string> =>
   z

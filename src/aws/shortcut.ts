@@ -162,10 +162,9 @@ export async function textOf(body: Answer['response']['body']): Promise<string> 
   return new Promise((resolve, reject) => {
     const giveUp = (): void => reject(new Error('the connection broke amid the answer'));
     if (stream.destroyed) return giveUp();
-    let text = '';
-    stream.setEncoding('utf8');
-    stream.on('data', (chunk: string) => (text += chunk));
-    stream.on('end', () => resolve(text));
+    const chunks: Buffer[] = [];
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+    stream.on('end', () => resolve(Buffer.concat(chunks).toString()));
     stream.on('error', reject);
     stream.on('close', () => stream.readableEnded || giveUp());
   });

@@ -1,6 +1,6 @@
 // The ledger's table, as the command line or the environment names it, and whose it is.
 
-import type { Environment } from '../config.ts';
+import { tablePattern, type Environment } from '../config.ts';
 import { quote } from '../quote.ts';
 
 export interface NamedTable {
@@ -21,14 +21,12 @@ export function namedTable(given: string | undefined, environment: Environment):
 
 const expected = 'the name or ARN of the ledger’s DynamoDB table is expected';
 
-/** The name is looked at as in config.ts; DynamoDB's own words for a wrong one are long. */
+/** DynamoDB's own words for a wrong name are long. */
 function problemOf(name: NamedTable['name'], table: string): string | undefined {
   if (table === '') {
     return `${name}: it is ${name === '--table' ? 'empty' : 'not set'}; ${expected}`;
   }
-  return /^(arn:[^:\s]+:dynamodb:[^:\s]+:\d{12}:table\/)?[a-zA-Z0-9_.-]{3,255}$/.test(table)
-    ? undefined
-    : `${name}: it holds ${quote(table)}; ${expected}`;
+  return tablePattern.test(table) ? undefined : `${name}: it holds ${quote(table)}; ${expected}`;
 }
 
 export const noRegion =
