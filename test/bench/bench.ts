@@ -1,6 +1,6 @@
 // `npm run bench`: this worker and its peers on the same servers, on loopback, bounded in calls and time.
 //
-//   npm run bench                 everything; writes RESULTS.md and the charts; about 20 minutes
+//   npm run bench                 everything; writes RESULTS.md and the charts; about 25 minutes
 //   npm run bench -- --quick      the core scenarios once, on the terminal; under two minutes
 //   npm run bench -- --only=a,b   some scenarios by id, on the terminal
 //   npm run bench -- --only=a --peer=squiss   … and for the peers of one file
@@ -49,7 +49,7 @@ const { values: flags } = parseArgs({
 });
 
 /** Quiet scenarios that run side by side: each calls some ten times a second and sleeps in between. */
-const sideBySide = 20;
+const sideBySide = 12;
 
 const folder = new URL('./', import.meta.url);
 const redisHeading = '## Processes that share Redis';

@@ -148,7 +148,7 @@ export function scenarios(isQuick: boolean): readonly Scenario[] {
       id: 'overhead',
       title: `overhead, quota off: ${size('3,000', '10,000')} messages`,
       contestants: [ours, ...peers, ...tunedPeers, bare],
-      runs: size(1, 3),
+      runs: size(1, 5),
       isLoud: true,
       told: 10_000,
       pollers: 8,
@@ -217,6 +217,7 @@ function long(): readonly Scenario[] {
     },
     {
       ...solo,
+      runs: 9, // how soon the end of the five is noticed is up to chance
       id: 'drop',
       title: 'quota 50, then 5 from 20 s to 50 s, then 50: 2,000 certificates',
       told: 50,
