@@ -1,5 +1,5 @@
 // SHA-256 as the SDK's signer wants it. The hashing itself is Node's, as with the SDK's own class, which
-// spends three times as long on what surrounds it:
+// takes five times as long for the three hashes of a signature (measured: 17 µs against 3):
 //
 // - It hands HMAC keys to Node as bytes, and Node 24 finds out whether bytes are a KeyObject by two
 //   exceptions that it catches, stacks and all: 10 to 20 µs a request. A KeyObject passes at once.

@@ -155,7 +155,7 @@ function isTraced({ headers }: HttpRequest): boolean {
 
 /**
  * A body, to its end; it rejects if the connection breaks before. By its events: an async iterator, which
- * says the same in two lines, takes five times as long for the few bytes that AWS answers.
+ * says the same in two lines, takes four to five times as long for the few bytes that AWS answers.
  */
 export async function textOf(body: Answer['response']['body']): Promise<string> {
   const stream = body as Readable;
